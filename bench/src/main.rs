@@ -1,0 +1,3 @@
+//! Benchmarks and their baselines.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The API server: gRPC and REST over one implementation of every verb.

@@ -1,0 +1,3 @@
+//! The API server: gRPC and REST over one implementation of every verb.
+
+fn main() {}

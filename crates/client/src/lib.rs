@@ -1,0 +1,1 @@
+//! Typed client, informers, work queues, leader election and event recording.

@@ -1,0 +1,1 @@
+//! The controllers that drive the cluster towards its desired state.

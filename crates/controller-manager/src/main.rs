@@ -1,0 +1,3 @@
+//! The controllers that drive the cluster towards its desired state.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The cluster's DNS server.
+
+fn main() {}

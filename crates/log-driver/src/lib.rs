@@ -1,0 +1,1 @@
+//! Container output: the log driver process, the CRI log format, rotation and reading.

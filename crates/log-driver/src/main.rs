@@ -1,0 +1,3 @@
+//! Container output: the log driver process, the CRI log format, rotation and reading.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The built-in pod network: namespaces, veth pairs, bridge, addresses and routes.

@@ -1,0 +1,1 @@
+//! The service proxy: nftables rules for Services and EndpointSlices.

@@ -1,0 +1,3 @@
+//! The service proxy: nftables rules for Services and EndpointSlices.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The scheduler: assigns pods to nodes.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Storage of encoded objects: etcd and in memory, behind one interface.

@@ -1,0 +1,1 @@
+//! The only crate with unsafe code: small wrappers over system calls that std lacks.

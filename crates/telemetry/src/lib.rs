@@ -1,0 +1,1 @@
+//! Logs, metrics, health and configuration loading: the shared start-up of every component.
