@@ -1,3 +1,7 @@
 //! The command line of Gantry.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kctl::main()
+}

@@ -1,0 +1,27 @@
+//! The subcommands, one module each.
+
+pub mod down;
+pub mod up;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start a cluster on this machine, or take up the one that is there
+    Up(up::Args),
+    /// Stop the cluster on this machine and remove every trace of it
+    Down(down::Args),
+}
+
+impl Command {
+    /// Runs the command; the code is what the process ends with.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Up(args) => up::run(args),
+            Self::Down(args) => down::run(args),
+        }
+    }
+}
