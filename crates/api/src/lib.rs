@@ -1,1 +1,85 @@
 //! The schema of the Kubernetes API: types, scalars, defaulting, validation and the registry of kinds.
+//!
+//! The types are generated from `proto/`, which is the only place where a field is described. Around them:
+//!
+//! - [`scalars`]: the types whose JSON form differs from that of a message, such as [`scalars::Quantity`];
+//! - [`Resource`] and [`Object`]: what all kinds have in common, typed and type-erased;
+//! - [`Kind`] and [`registry`]: the facts of every kind that is served, and the way from a name to its code;
+//! - [`schema`]: the descriptors with the merge semantics and rules that the wire does not say.
+
+pub mod field;
+pub mod json;
+mod kind;
+mod object;
+pub mod registry;
+pub mod scalars;
+pub mod schema;
+pub mod strategy;
+
+pub use kind::{GroupVersionKind, Kind, Scope, Subresource};
+pub use object::{DecodeError, Object, Resource};
+
+/// The generated code as the packages nest.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::pedantic,
+    reason = "generated code; the schema carries the documentation"
+)]
+mod generated {
+    include!(concat!(env!("OUT_DIR"), "/packages.rs"));
+}
+
+/// `core/v1`: pods, nodes, services and what belongs to them.
+pub mod core {
+    pub use crate::generated::k8s::io::api::core::v1;
+}
+
+/// `apps/v1`: deployments, replica sets, stateful sets, daemon sets.
+pub mod apps {
+    pub use crate::generated::k8s::io::api::apps::v1;
+}
+
+/// `autoscaling/v1`: the scale subresource.
+pub mod autoscaling {
+    pub use crate::generated::k8s::io::api::autoscaling::v1;
+}
+
+/// `coordination.k8s.io/v1`: leases.
+pub mod coordination {
+    pub use crate::generated::k8s::io::api::coordination::v1;
+}
+
+/// `discovery.k8s.io/v1`: endpoint slices.
+pub mod discovery {
+    pub use crate::generated::k8s::io::api::discovery::v1;
+}
+
+/// `events.k8s.io/v1`: events.
+pub mod events {
+    pub use crate::generated::k8s::io::api::events::v1;
+}
+
+/// `meta/v1`: what all kinds share.
+pub mod meta {
+    pub use crate::generated::k8s::io::apimachinery::pkg::apis::meta::v1;
+}
+
+/// The envelope of stored and transmitted objects.
+pub mod runtime {
+    pub use crate::generated::k8s::io::apimachinery::pkg::runtime::{TypeMeta, Unknown};
+}
+
+/// The gRPC services.
+pub mod grpc {
+    /// The `Resources` service of the API server.
+    pub mod api {
+        pub use crate::generated::gantry::api::v1::*;
+    }
+    /// The `Node` service of kubelets.
+    pub mod node {
+        pub use crate::generated::gantry::node::v1::*;
+    }
+}

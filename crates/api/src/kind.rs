@@ -1,0 +1,180 @@
+//! The facts of a kind.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::object::{DecodeError, Object};
+use crate::strategy::{Column, Strategy};
+
+/// Whether objects live in a namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// In a namespace.
+    Namespaced,
+    /// In the cluster.
+    Cluster,
+}
+
+/// What is served below an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subresource {
+    /// `status`: the status, written apart from the rest.
+    Status,
+    /// `scale`: the number of replicas, as `autoscaling/v1` Scale.
+    Scale,
+    /// `binding`: assigns a pod to a node.
+    Binding,
+    /// `log`: a container's output.
+    Log,
+    /// `exec`: a command in a container.
+    Exec,
+    /// `finalize`: a namespace's finalizers.
+    Finalize,
+}
+
+impl Subresource {
+    /// The path segment.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Scale => "scale",
+            Self::Binding => "binding",
+            Self::Log => "log",
+            Self::Exec => "exec",
+            Self::Finalize => "finalize",
+        }
+    }
+}
+
+/// Names a kind.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GroupVersionKind {
+    /// API group; empty for the core group.
+    pub group: String,
+    /// Version.
+    pub version: String,
+    /// Kind.
+    pub kind: String,
+}
+
+/// A kind that the API serves: its names, its place, and the way from bytes to objects.
+pub struct Kind {
+    /// API group; empty for the core group.
+    pub group: &'static str,
+    /// Version.
+    pub version: &'static str,
+    /// Kind, such as `Pod`.
+    pub kind: &'static str,
+    /// Plural name, such as `pods`.
+    pub plural: &'static str,
+    /// Singular name, such as `pod`.
+    pub singular: &'static str,
+    /// Short names, such as `po`.
+    pub short_names: &'static [&'static str],
+    /// Categories, such as `all`.
+    pub categories: &'static [&'static str],
+    /// Whether its objects live in a namespace.
+    pub scope: Scope,
+    /// What is served below its objects.
+    pub subresources: &'static [Subresource],
+    /// The full name of its message, such as `k8s.io.api.core.v1.Pod`.
+    pub message: &'static str,
+    /// The columns of its table.
+    pub columns: &'static [Column],
+    pub(crate) new: fn() -> Box<dyn Object>,
+    pub(crate) from_protobuf: fn(Bytes) -> Result<Box<dyn Object>, prost::DecodeError>,
+    pub(crate) from_value: fn(serde_json::Value) -> Result<Box<dyn Object>, serde_json::Error>,
+    pub(crate) from_json: fn(&[u8]) -> Result<Box<dyn Object>, serde_json::Error>,
+}
+
+impl Kind {
+    /// `v1`, `apps/v1`.
+    #[must_use]
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
+    }
+
+    /// The group and version with the kind.
+    #[must_use]
+    pub fn gvk(&self) -> GroupVersionKind {
+        GroupVersionKind { group: self.group.into(), version: self.version.into(), kind: self.kind.into() }
+    }
+
+    /// The type URL of an `Any` that holds such an object.
+    #[must_use]
+    pub fn type_url(&self) -> String {
+        format!("type.googleapis.com/{}", self.message)
+    }
+
+    /// Whether its objects live in a namespace.
+    #[must_use]
+    pub fn namespaced(&self) -> bool {
+        self.scope == Scope::Namespaced
+    }
+
+    /// Whether `subresource` is served below its objects.
+    #[must_use]
+    pub fn has(&self, subresource: Subresource) -> bool {
+        self.subresources.contains(&subresource)
+    }
+
+    /// An empty object.
+    #[must_use]
+    pub fn new_object(&self) -> Box<dyn Object> {
+        (self.new)()
+    }
+
+    /// Decodes protobuf bytes without an envelope.
+    pub fn decode(&self, bytes: Bytes) -> Result<Box<dyn Object>, DecodeError> {
+        (self.from_protobuf)(bytes).map_err(|source| DecodeError::Protobuf { kind: self.kind, source })
+    }
+
+    /// Decodes JSON. `kind` and `apiVersion` are not looked at, unknown fields are ignored: see [`crate::schema`] for
+    /// the strict check.
+    pub fn decode_json(&self, json: &[u8]) -> Result<Box<dyn Object>, DecodeError> {
+        (self.from_json)(json).map_err(|source| DecodeError::Json { kind: self.kind, source })
+    }
+
+    /// Decodes a JSON value, as [`Kind::decode_json`] does.
+    pub fn decode_value(&self, value: serde_json::Value) -> Result<Box<dyn Object>, DecodeError> {
+        (self.from_value)(value).map_err(|source| DecodeError::Json { kind: self.kind, source })
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kind({})", self.message)
+    }
+}
+
+impl PartialEq for Kind {
+    fn eq(&self, other: &Self) -> bool {
+        self.message == other.message
+    }
+}
+
+impl Eq for Kind {}
+
+pub(crate) fn new<T: Strategy>() -> Box<dyn Object> {
+    Box::new(T::default())
+}
+
+pub(crate) fn from_protobuf<T: Strategy>(bytes: Bytes) -> Result<Box<dyn Object>, prost::DecodeError> {
+    Ok(Box::new(T::decode(bytes)?))
+}
+
+pub(crate) fn from_value<T: Strategy>(
+    value: serde_json::Value,
+) -> Result<Box<dyn Object>, serde_json::Error> {
+    Ok(Box::new(serde_json::from_value::<T>(value)?))
+}
+
+pub(crate) fn from_json<T: Strategy>(json: &[u8]) -> Result<Box<dyn Object>, serde_json::Error> {
+    Ok(Box::new(serde_json::from_slice::<T>(json)?))
+}

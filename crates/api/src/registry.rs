@@ -1,0 +1,202 @@
+//! Every kind that is served, each registered once.
+
+use crate::kind::{self, Kind, Scope, Subresource};
+use crate::meta::v1::ObjectMeta;
+use crate::{Resource, apps, coordination, core, discovery, events};
+
+/// Registers kinds: implements [`Resource`] for the type and adds the kind to [`all`].
+///
+/// `spec` lists the fields that are neither metadata nor status, `status` the status, where there is one.
+macro_rules! kinds {
+    ($(
+        $type:ty {
+            $group:literal / $version:literal, $kind:literal, $plural:literal, $singular:literal,
+            short: [$($short:literal),*], categories: [$($category:literal),*],
+            $scope:ident, subresources: [$($sub:ident),*],
+            message: $message:literal,
+            spec: [$($spec:ident),*], status: [$($status:ident),*]
+        }
+    )*) => {
+        $(
+            impl Resource for $type {
+                fn kind() -> &'static Kind {
+                    static KIND: Kind = Kind {
+                        group: $group,
+                        version: $version,
+                        kind: $kind,
+                        plural: $plural,
+                        singular: $singular,
+                        short_names: &[$($short),*],
+                        categories: &[$($category),*],
+                        scope: Scope::$scope,
+                        subresources: &[$(Subresource::$sub),*],
+                        message: $message,
+                        columns: <$type as crate::strategy::Strategy>::COLUMNS,
+                        new: kind::new::<$type>,
+                        from_protobuf: kind::from_protobuf::<$type>,
+                        from_value: kind::from_value::<$type>,
+                        from_json: kind::from_json::<$type>,
+                    };
+                    &KIND
+                }
+
+                fn meta(&self) -> &ObjectMeta {
+                    self.metadata.as_ref().unwrap_or(&EMPTY_META)
+                }
+
+                fn meta_mut(&mut self) -> &mut ObjectMeta {
+                    self.metadata.get_or_insert_default()
+                }
+
+                fn copy_status_from(&mut self, other: &Self) {
+                    let _ = other;
+                    $(self.$status.clone_from(&other.$status);)*
+                }
+
+                fn copy_spec_from(&mut self, other: &Self) {
+                    let _ = other;
+                    $(self.$spec.clone_from(&other.$spec);)*
+                }
+
+                fn spec_equals(&self, other: &Self) -> bool {
+                    let _ = other;
+                    true $(&& self.$spec == other.$spec)*
+                }
+            }
+        )*
+
+        /// Every kind, in the order of discovery.
+        #[must_use]
+        pub fn all() -> &'static [&'static Kind] {
+            static ALL: std::sync::LazyLock<Vec<&'static Kind>> = std::sync::LazyLock::new(|| vec![$(<$type>::kind()),*]);
+            &ALL
+        }
+    };
+}
+
+static EMPTY_META: std::sync::LazyLock<ObjectMeta> = std::sync::LazyLock::new(ObjectMeta::default);
+
+kinds! {
+    core::v1::ConfigMap {
+        "" / "v1", "ConfigMap", "configmaps", "configmap", short: ["cm"], categories: [], Namespaced, subresources: [],
+        message: "k8s.io.api.core.v1.ConfigMap", spec: [data, binary_data, immutable], status: []
+    }
+    core::v1::Endpoints {
+        "" / "v1", "Endpoints", "endpoints", "endpoints", short: ["ep"], categories: [], Namespaced, subresources: [],
+        message: "k8s.io.api.core.v1.Endpoints", spec: [subsets], status: []
+    }
+    core::v1::Event {
+        "" / "v1", "Event", "events", "event", short: ["ev"], categories: [], Namespaced, subresources: [],
+        message: "k8s.io.api.core.v1.Event",
+        spec: [involved_object, reason, message, source, first_timestamp, last_timestamp, count, r#type, event_time,
+               series, action, related, reporting_component, reporting_instance],
+        status: []
+    }
+    core::v1::LimitRange {
+        "" / "v1", "LimitRange", "limitranges", "limitrange", short: ["limits"], categories: [], Namespaced,
+        subresources: [], message: "k8s.io.api.core.v1.LimitRange", spec: [spec], status: []
+    }
+    core::v1::Namespace {
+        "" / "v1", "Namespace", "namespaces", "namespace", short: ["ns"], categories: [], Cluster,
+        subresources: [Status, Finalize], message: "k8s.io.api.core.v1.Namespace", spec: [spec], status: [status]
+    }
+    core::v1::Node {
+        "" / "v1", "Node", "nodes", "node", short: ["no"], categories: [], Cluster, subresources: [Status],
+        message: "k8s.io.api.core.v1.Node", spec: [spec], status: [status]
+    }
+    core::v1::PersistentVolumeClaim {
+        "" / "v1", "PersistentVolumeClaim", "persistentvolumeclaims", "persistentvolumeclaim", short: ["pvc"],
+        categories: [], Namespaced, subresources: [Status],
+        message: "k8s.io.api.core.v1.PersistentVolumeClaim", spec: [spec], status: [status]
+    }
+    core::v1::PersistentVolume {
+        "" / "v1", "PersistentVolume", "persistentvolumes", "persistentvolume", short: ["pv"], categories: [], Cluster,
+        subresources: [Status], message: "k8s.io.api.core.v1.PersistentVolume", spec: [spec], status: [status]
+    }
+    core::v1::Pod {
+        "" / "v1", "Pod", "pods", "pod", short: ["po"], categories: ["all"], Namespaced,
+        subresources: [Status, Binding, Log, Exec], message: "k8s.io.api.core.v1.Pod", spec: [spec], status: [status]
+    }
+    core::v1::PodTemplate {
+        "" / "v1", "PodTemplate", "podtemplates", "podtemplate", short: [], categories: [], Namespaced,
+        subresources: [], message: "k8s.io.api.core.v1.PodTemplate", spec: [template], status: []
+    }
+    core::v1::ReplicationController {
+        "" / "v1", "ReplicationController", "replicationcontrollers", "replicationcontroller", short: ["rc"],
+        categories: ["all"], Namespaced, subresources: [Status, Scale],
+        message: "k8s.io.api.core.v1.ReplicationController", spec: [spec], status: [status]
+    }
+    core::v1::ResourceQuota {
+        "" / "v1", "ResourceQuota", "resourcequotas", "resourcequota", short: ["quota"], categories: [], Namespaced,
+        subresources: [Status], message: "k8s.io.api.core.v1.ResourceQuota", spec: [spec], status: [status]
+    }
+    core::v1::Secret {
+        "" / "v1", "Secret", "secrets", "secret", short: [], categories: [], Namespaced, subresources: [],
+        message: "k8s.io.api.core.v1.Secret", spec: [data, string_data, r#type, immutable], status: []
+    }
+    core::v1::ServiceAccount {
+        "" / "v1", "ServiceAccount", "serviceaccounts", "serviceaccount", short: ["sa"], categories: [], Namespaced,
+        subresources: [], message: "k8s.io.api.core.v1.ServiceAccount",
+        spec: [secrets, image_pull_secrets, automount_service_account_token], status: []
+    }
+    core::v1::Service {
+        "" / "v1", "Service", "services", "service", short: ["svc"], categories: ["all"], Namespaced,
+        subresources: [Status], message: "k8s.io.api.core.v1.Service", spec: [spec], status: [status]
+    }
+    apps::v1::ControllerRevision {
+        "apps" / "v1", "ControllerRevision", "controllerrevisions", "controllerrevision", short: [], categories: [],
+        Namespaced, subresources: [], message: "k8s.io.api.apps.v1.ControllerRevision", spec: [data, revision],
+        status: []
+    }
+    apps::v1::DaemonSet {
+        "apps" / "v1", "DaemonSet", "daemonsets", "daemonset", short: ["ds"], categories: ["all"], Namespaced,
+        subresources: [Status], message: "k8s.io.api.apps.v1.DaemonSet", spec: [spec], status: [status]
+    }
+    apps::v1::Deployment {
+        "apps" / "v1", "Deployment", "deployments", "deployment", short: ["deploy"], categories: ["all"], Namespaced,
+        subresources: [Status, Scale], message: "k8s.io.api.apps.v1.Deployment", spec: [spec], status: [status]
+    }
+    apps::v1::ReplicaSet {
+        "apps" / "v1", "ReplicaSet", "replicasets", "replicaset", short: ["rs"], categories: ["all"], Namespaced,
+        subresources: [Status, Scale], message: "k8s.io.api.apps.v1.ReplicaSet", spec: [spec], status: [status]
+    }
+    apps::v1::StatefulSet {
+        "apps" / "v1", "StatefulSet", "statefulsets", "statefulset", short: ["sts"], categories: ["all"], Namespaced,
+        subresources: [Status, Scale], message: "k8s.io.api.apps.v1.StatefulSet", spec: [spec], status: [status]
+    }
+    coordination::v1::Lease {
+        "coordination.k8s.io" / "v1", "Lease", "leases", "lease", short: [], categories: [], Namespaced,
+        subresources: [], message: "k8s.io.api.coordination.v1.Lease", spec: [spec], status: []
+    }
+    discovery::v1::EndpointSlice {
+        "discovery.k8s.io" / "v1", "EndpointSlice", "endpointslices", "endpointslice", short: [], categories: [],
+        Namespaced, subresources: [], message: "k8s.io.api.discovery.v1.EndpointSlice",
+        spec: [address_type, endpoints, ports], status: []
+    }
+    events::v1::Event {
+        "events.k8s.io" / "v1", "Event", "events", "event", short: ["ev"], categories: [], Namespaced,
+        subresources: [], message: "k8s.io.api.events.v1.Event",
+        spec: [event_time, series, reporting_controller, reporting_instance, action, reason, regarding, related, note,
+               r#type, deprecated_source, deprecated_first_timestamp, deprecated_last_timestamp, deprecated_count],
+        status: []
+    }
+}
+
+/// The kind of a group, version and plural name.
+#[must_use]
+pub fn by_resource(group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
+    all().iter().copied().find(|kind| kind.plural == plural && kind.group == group && kind.version == version)
+}
+
+/// The kind of a group, version and kind name.
+#[must_use]
+pub fn by_kind(group: &str, version: &str, name: &str) -> Option<&'static Kind> {
+    all().iter().copied().find(|kind| kind.kind == name && kind.group == group && kind.version == version)
+}
+
+/// The kind of an `Any`'s type URL.
+#[must_use]
+pub fn by_type_url(url: &str) -> Option<&'static Kind> {
+    let message = url.rsplit('/').next()?;
+    all().iter().copied().find(|kind| kind.message == message)
+}

@@ -1,0 +1,19 @@
+//! The descriptors of the schema.
+
+use std::sync::LazyLock;
+
+use prost_reflect::DescriptorPool;
+
+/// The compiled `proto/`, custom options included: what gRPC reflection serves.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
+    #[expect(clippy::expect_used, reason = "the build has decoded the same bytes")]
+    DescriptorPool::decode(DESCRIPTORS).expect("the embedded descriptors decode")
+});
+
+/// The descriptors, decoded once.
+#[must_use]
+pub fn pool() -> &'static DescriptorPool {
+    &POOL
+}
