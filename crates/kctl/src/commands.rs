@@ -1,6 +1,7 @@
 //! The subcommands, one module each.
 
 pub mod down;
+pub mod supervise;
 pub mod up;
 
 use std::process::ExitCode;
@@ -14,6 +15,9 @@ pub enum Command {
     Up(up::Args),
     /// Stop the cluster on this machine and remove every trace of it
     Down(down::Args),
+    /// Keep the processes of a local cluster running
+    #[command(hide = true)]
+    Supervise(supervise::Args),
 }
 
 impl Command {
@@ -22,6 +26,7 @@ impl Command {
         match self {
             Self::Up(args) => up::run(args),
             Self::Down(args) => down::run(args),
+            Self::Supervise(args) => supervise::run(args),
         }
     }
 }
