@@ -1,0 +1,63 @@
+# make up    a cluster on this machine with an example application (NODES=3 for three nodes)
+# make down  ends it
+# make test  every test
+# The other targets are the parts of these; `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help deps build images up down purge test unit e2e lint bench clean
+
+NODES ?=
+STATE_DIR ?= .cluster
+TARGET ?= $(or $(CARGO_TARGET_DIR),target)
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+BIN := $(TARGET)/release
+IMAGES := $(TARGET)/images
+KCTL := $(BIN)/kctl --kubeconfig $(STATE_DIR)/kubeconfig
+STATIC := $(TARGET)/$(HOST)/release
+
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+deps: ## install what is missing of Debian's packages (needs root only then)
+	@hack/install-deps
+
+build: deps ## build every program, optimised
+	cargo build --release --workspace --bins
+
+images: build ## build the example's images into an OCI image layout
+	CARGO_TARGET_$(shell echo $(HOST) | tr a-z- A-Z_)_RUSTFLAGS="-C target-feature=+crt-static" \
+		cargo build --release --target $(HOST) -p gantry-example-web
+	@hack/build-images $(BIN)/gantry-image-builder $(STATIC)/web $(IMAGES)
+
+up: images ## bring up the cluster and the example, and say what to try next
+	$(BIN)/kctl up $(if $(NODES),--nodes $(NODES)) --state-dir $(STATE_DIR) --images $(IMAGES)
+	$(KCTL) apply -f examples/web.yaml
+	$(KCTL) rollout status deployment/web
+	@hack/whats-next $(STATE_DIR) $(BIN)
+
+down: ## end the cluster and clean up; its data stays in STATE_DIR
+	$(BIN)/kctl down --state-dir $(STATE_DIR)
+
+purge: ## end the cluster and remove its data, too
+	$(BIN)/kctl down --state-dir $(STATE_DIR) --purge
+
+unit: deps ## unit tests, batteries and component tests
+	cargo test --workspace --exclude gantry-tests
+
+e2e: images ## end-to-end tests on real clusters
+	GANTRY_BIN_DIR=$(abspath $(BIN)) GANTRY_IMAGES=$(abspath $(IMAGES)) \
+		cargo test --release -p gantry-tests -- --test-threads=1
+
+test: unit e2e ## everything
+
+lint: ## format and clippy, warnings are errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+bench: images ## all benchmarks, printed in one run
+	GANTRY_BIN_DIR=$(abspath $(BIN)) GANTRY_IMAGES=$(abspath $(IMAGES)) $(BIN)/gantry-bench
+
+clean: ## remove everything that was built
+	cargo clean
