@@ -55,7 +55,7 @@ pub(crate) mod base64 {
         decode(&text).map_err(serde::de::Error::custom)
     }
 
-    pub(super) fn decode(text: &str) -> Result<Bytes, String> {
+    pub(crate) fn decode(text: &str) -> Result<Bytes, String> {
         STANDARD.decode(text).map(Bytes::from).map_err(|error| format!("invalid base64 {text:?}: {error}"))
     }
 }

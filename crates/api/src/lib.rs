@@ -15,6 +15,7 @@ pub mod registry;
 pub mod scalars;
 pub mod schema;
 pub mod strategy;
+pub mod yaml;
 
 pub use kind::{GroupVersionKind, Kind, Scope, Subresource};
 pub use object::{DecodeError, Object, Resource};

@@ -1,5 +1,8 @@
 //! The descriptors of the schema.
 
+pub mod check;
+mod layout;
+
 use std::sync::LazyLock;
 
 use prost_reflect::DescriptorPool;

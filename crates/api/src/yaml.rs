@@ -1,0 +1,155 @@
+//! YAML, in one place: read into JSON within limits, and written.
+//!
+//! Reading goes by way of JSON text rather than values, so that fields that stand twice are still there for
+//! [`crate::schema::check`] to find. Aliases are expanded within a budget: a document of a few lines that expands to
+//! gigabytes is refused as soon as the budget is spent.
+
+mod transcode;
+
+use serde::Deserialize;
+use thiserror::Error;
+
+/// What a document may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the text.
+    pub bytes: usize,
+    /// Depth of nested lists and mappings.
+    pub depth: usize,
+    /// Values and keys of one document, aliases expanded.
+    pub nodes: usize,
+    /// Bytes of the JSON of one document, aliases expanded.
+    pub expanded_bytes: usize,
+}
+
+impl Default for Limits {
+    /// Those of the API: what fits a request, and nesting that serde_json reads as well.
+    fn default() -> Self {
+        Self { bytes: 3 << 20, depth: 100, nodes: 500_000, expanded_bytes: 6 << 20 }
+    }
+}
+
+/// Why a text is refused.
+#[derive(Debug, Error)]
+pub enum YamlError {
+    /// It is larger than allowed.
+    #[error("the YAML has {actual} bytes, more than the limit of {limit}")]
+    TooLarge {
+        /// Its size.
+        actual: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// It is not YAML, or a document breaks a limit; the text says which and where.
+    #[error("invalid YAML: {0}")]
+    Invalid(String),
+    /// Several documents stand where one is expected.
+    #[error("the YAML has several documents where one is expected")]
+    SeveralDocuments,
+}
+
+/// The only document of a text as JSON text.
+pub fn to_json(text: &str) -> Result<Vec<u8>, YamlError> {
+    let mut all = documents(text, &Limits::default())?;
+    match all.len() {
+        0 => Ok(b"null".to_vec()),
+        1 => Ok(all.swap_remove(0)),
+        _ => Err(YamlError::SeveralDocuments),
+    }
+}
+
+/// The only document of a text as a value. Of fields that stand twice, the last counts.
+pub fn to_value(text: &str) -> Result<serde_json::Value, YamlError> {
+    serde_json::from_slice(&to_json(text)?).map_err(|error| YamlError::Invalid(error.to_string()))
+}
+
+/// Every document of a text as JSON text; empty documents are left out.
+pub fn documents(text: &str, limits: &Limits) -> Result<Vec<Vec<u8>>, YamlError> {
+    if text.len() > limits.bytes {
+        return Err(YamlError::TooLarge { actual: text.len(), limit: limits.bytes });
+    }
+    let mut all = Vec::new();
+    for document in serde_yaml::Deserializer::from_str(text) {
+        let json = transcode::to_json(document, limits)?;
+        if json != b"null" {
+            all.push(json);
+        }
+    }
+    Ok(all)
+}
+
+/// A value as YAML.
+pub fn to_string(value: &serde_json::Value) -> Result<String, YamlError> {
+    serde_yaml::to_string(value).map_err(|error| YamlError::Invalid(error.to_string()))
+}
+
+/// JSON text as YAML, with the order of the fields as they stand.
+pub fn from_json(json: &[u8]) -> Result<String, YamlError> {
+    let invalid = |error: &dyn std::fmt::Display| YamlError::Invalid(error.to_string());
+    // A mapping of YAML keeps the order, which a map of serde_json would not.
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let value = serde_yaml::Value::deserialize(&mut deserializer).map_err(|error| invalid(&error))?;
+    serde_yaml::to_string(&value).map_err(|error| invalid(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(text: &str) -> String {
+        String::from_utf8(to_json(text).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn documents_become_json_in_order_and_with_duplicates() {
+        assert_eq!(
+            json("b: 1\na: [x, 'y', 1.5, true, null, ~]\nb: 2\n1: one\n"),
+            r#"{"b":1,"a":["x","y",1.5,true,null,null],"b":2,"1":"one"}"#
+        );
+        assert_eq!(json(""), "null");
+        let two = documents("a: 1\n---\n---\nb: 2\n", &Limits::default()).unwrap();
+        assert_eq!(two, [b"{\"a\":1}".to_vec(), b"{\"b\":2}".to_vec()]);
+        assert!(matches!(to_json("a: 1\n---\nb: 2\n"), Err(YamlError::SeveralDocuments)));
+    }
+
+    #[test]
+    fn aliases_expand_within_the_budget() {
+        assert_eq!(json("a: &x {k: v}\nb: *x\n"), r#"{"a":{"k":"v"},"b":{"k":"v"}}"#);
+        let mut bomb = String::from("l0: &l0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n");
+        for level in 1..10 {
+            let items = vec![format!("*l{}", level - 1); 9].join(", ");
+            bomb.push_str(&format!("l{level}: &l{level} [{items}]\n"));
+        }
+        let error = to_json(&bomb).unwrap_err().to_string();
+        assert!(error.contains("more than") || error.contains("repetition"), "{error}");
+        let long = "x".repeat(100_000);
+        let strings = format!("a: &x {long}\nb: [{}]\n", vec!["*x"; 100].join(","));
+        let error = to_json(&strings).unwrap_err().to_string();
+        assert!(error.contains("more than"), "{error}");
+    }
+
+    #[test]
+    fn depth_and_size_are_bounded() {
+        let deep = "[".repeat(200) + &"]".repeat(200);
+        assert!(
+            to_json(&deep).unwrap_err().to_string().contains("nested"),
+            "{}",
+            to_json(&deep).unwrap_err()
+        );
+        let unclosed = "[".repeat(1 << 13);
+        assert!(to_json(&unclosed).is_err());
+        assert!(matches!(to_json(&" ".repeat(4 << 20)), Err(YamlError::TooLarge { .. })));
+        assert!(to_json("a: b: c").is_err());
+        assert!(to_json("a: *nothing").is_err());
+    }
+
+    #[test]
+    fn yaml_is_written_in_order() {
+        let text =
+            from_json(br#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a","labels":{"on":"true"}}}"#);
+        assert_eq!(
+            text.unwrap(),
+            "kind: Pod\napiVersion: v1\nmetadata:\n  name: a\n  labels:\n    on: 'true'\n"
+        );
+    }
+}

@@ -1,0 +1,211 @@
+//! YAML events to JSON text, without a value in between.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+use super::{Limits, YamlError};
+
+/// Writes one document as JSON.
+pub(super) fn to_json(document: serde_yaml::Deserializer<'_>, limits: &Limits) -> Result<Vec<u8>, YamlError> {
+    let out = RefCell::new(Out { json: Vec::new(), nodes: 0 });
+    let node = Node { out: &out, limits, depth: 0 };
+    node.deserialize(document).map_err(|error| YamlError::Invalid(error.to_string()))?;
+    Ok(out.into_inner().json)
+}
+
+struct Out {
+    json: Vec<u8>,
+    nodes: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Node<'a> {
+    out: &'a RefCell<Out>,
+    limits: &'a Limits,
+    depth: usize,
+}
+
+/// A key: like a scalar, but always a string in JSON.
+struct Key<'a>(Node<'a>);
+
+impl Node<'_> {
+    fn push<E: serde::de::Error>(self, text: &[u8]) -> Result<(), E> {
+        let mut out = self.out.borrow_mut();
+        out.json.extend_from_slice(text);
+        if out.json.len() > self.limits.expanded_bytes {
+            let limit = self.limits.expanded_bytes;
+            return Err(E::custom(format!("with its aliases expanded it has more than {limit} bytes")));
+        }
+        Ok(())
+    }
+
+    fn count<E: serde::de::Error>(self) -> Result<(), E> {
+        let mut out = self.out.borrow_mut();
+        out.nodes += 1;
+        if out.nodes > self.limits.nodes {
+            let limit = self.limits.nodes;
+            return Err(E::custom(format!("with its aliases expanded it has more than {limit} values")));
+        }
+        Ok(())
+    }
+
+    fn string<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        self.push(&serde_json::to_vec(text).map_err(E::custom)?)
+    }
+
+    fn inner<E: serde::de::Error>(self) -> Result<Self, E> {
+        let depth = self.depth + 1;
+        if depth > self.limits.depth {
+            return Err(E::custom(format!(
+                "lists and mappings are nested more than {} deep",
+                self.limits.depth
+            )));
+        }
+        Ok(Self { depth, ..self })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Node<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.count()?;
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a YAML value")
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<(), E> {
+        self.push(if value { b"true" } else { b"false" })
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
+        self.push(value.to_string().as_bytes())
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
+        self.push(value.to_string().as_bytes())
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
+        let number = serde_json::Number::from_f64(value)
+            .ok_or_else(|| E::custom("infinity and not-a-number have no place in JSON"))?;
+        // Like upstream's conversion: 1.0 is the integer 1.
+        let whole = value.fract() == 0.0 && value.abs() < 9e15;
+        let text = if whole { format!("{value:.0}") } else { number.to_string() };
+        self.push(text.as_bytes())
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
+        self.string(value)
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        self.push(b"null")
+    }
+
+    fn visit_none<E: serde::de::Error>(self) -> Result<(), E> {
+        self.push(b"null")
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let inner = self.inner()?;
+        self.push(b"[")?;
+        let mut separator: &[u8] = b"";
+        while items.next_element_seed(After { node: inner, separator })?.is_some() {
+            separator = b",";
+        }
+        self.push(b"]")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        let inner = self.inner()?;
+        self.push(b"{")?;
+        let mut first = true;
+        loop {
+            let before = self.out.borrow().json.len();
+            if !first {
+                self.push(b",")?;
+            }
+            if entries.next_key_seed(Key(inner))?.is_none() {
+                self.out.borrow_mut().json.truncate(before);
+                return self.push(b"}");
+            }
+            first = false;
+            self.push(b":")?;
+            entries.next_value_seed(inner)?;
+        }
+    }
+
+    fn visit_enum<A: serde::de::EnumAccess<'de>>(self, _: A) -> Result<(), A::Error> {
+        Err(A::Error::custom("tags like !Thing are not supported"))
+    }
+}
+
+/// An item after a separator, which is written only where an item follows.
+struct After<'a> {
+    node: Node<'a>,
+    separator: &'static [u8],
+}
+
+impl<'de> DeserializeSeed<'de> for After<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.node.push(self.separator)?;
+        self.node.deserialize(deserializer)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.0.count()?;
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Key<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a scalar as the key of a mapping")
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<(), E> {
+        self.0.string(if value { "true" } else { "false" })
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
+        self.0.string(&value.to_string())
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
+        self.0.string(&value.to_string())
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
+        self.0.string(&value.to_string())
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
+        self.0.string(value)
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        self.0.string("null")
+    }
+}
