@@ -27,7 +27,7 @@ build: deps ## build every program, optimised
 	cargo build --release --workspace --bins
 
 images: build ## build the example's images into an OCI image layout
-	CARGO_TARGET_$(shell echo $(HOST) | tr a-z- A-Z_)_RUSTFLAGS="-C target-feature=+crt-static" \
+	CARGO_TARGET_$(shell echo $(HOST) | tr a-z- A-Z_)_RUSTFLAGS="-C target-feature=+crt-static -C strip=symbols" \
 		cargo build --release --target $(HOST) -p gantry-example-web
 	@hack/build-images $(BIN)/gantry-image-builder $(STATIC)/web $(IMAGES)
 

@@ -46,6 +46,25 @@ impl Cluster {
     }
 
     async fn bring_up(&self, up: &Up, progress: Progress<'_>) -> Result<()> {
+        self.start(up, progress).await?;
+        let mut clock = Instant::now();
+        let images = async {
+            match &up.images {
+                Some(dir) => push_images(dir, Registry::new(self.spec.network.registry())).await,
+                None => Ok(0),
+            }
+        };
+        let (pushed, ()) = tokio::try_join!(images, self.api_ready())?;
+        let what = if pushed > 0 { format!("API server, {pushed} images") } else { "API server".to_owned() };
+        progress(&what, clock.elapsed());
+        clock = Instant::now();
+        self.nodes_ready().await?;
+        progress(if self.spec.nodes == 1 { "node ready" } else { "nodes ready" }, clock.elapsed());
+        Ok(())
+    }
+
+    /// Starts everything, or what is missing of it, and does not wait until it is ready.
+    pub async fn start(&self, up: &Up, progress: Progress<'_>) -> Result<()> {
         let _lock = self.lock()?;
         let mut clock = Instant::now();
         let mut step = |what: &str| {
@@ -62,16 +81,6 @@ impl Cluster {
         step("network and nodes");
         self.ensure_supervisor(up, &plan, running).await?;
         step("supervisor");
-        let images = async {
-            match &up.images {
-                Some(dir) => push_images(dir, Registry::new(self.spec.network.registry())).await,
-                None => Ok(0),
-            }
-        };
-        let (pushed, ()) = tokio::try_join!(images, self.api_ready())?;
-        step(&if pushed > 0 { format!("API server, {pushed} images") } else { "API server".to_owned() });
-        self.nodes_ready().await?;
-        step(if self.spec.nodes == 1 { "node ready" } else { "nodes ready" });
         Ok(())
     }
 
