@@ -5,6 +5,7 @@
 //! - [`scalars`]: the types whose JSON form differs from that of a message, such as [`scalars::Quantity`];
 //! - [`Resource`] and [`Object`]: what all kinds have in common, typed and type-erased;
 //! - [`Kind`] and [`registry`]: the facts of every kind that is served, and the way from a name to its code;
+//! - [`selector`]: which objects a request or a controller is about;
 //! - [`schema`]: the descriptors with the merge semantics and rules that the wire does not say.
 
 pub mod field;
@@ -14,6 +15,7 @@ mod object;
 pub mod registry;
 pub mod scalars;
 pub mod schema;
+pub mod selector;
 pub mod strategy;
 pub mod yaml;
 
