@@ -53,7 +53,9 @@ pub enum SelectorError {
         rule: &'static str,
     },
     /// There is no such operator.
-    #[error("{operator:?} is not a valid label selector operator, must be one of In, NotIn, Exists, DoesNotExist")]
+    #[error(
+        "{operator:?} is not a valid label selector operator, must be one of In, NotIn, Exists, DoesNotExist"
+    )]
     UnknownOperator {
         /// What stands there.
         operator: String,

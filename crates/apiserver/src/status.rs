@@ -251,8 +251,7 @@ impl ApiError {
     /// None of the media types that the client accepts is served.
     #[must_use]
     pub fn not_acceptable(served: &[&str]) -> Self {
-        let message =
-            format!("only the following media types are accepted: {}", served.join(", "));
+        let message = format!("only the following media types are accepted: {}", served.join(", "));
         Self::new(Reason::NotAcceptable, message)
     }
 

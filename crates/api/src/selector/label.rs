@@ -92,7 +92,8 @@ impl Requirement {
     #[must_use]
     pub fn matches(&self, value: Option<&str>) -> bool {
         let among = |value: &str| self.values.iter().any(|one| one == value);
-        let integers = |value: &str| Some((value.parse::<i64>().ok()?, self.values.first()?.parse::<i64>().ok()?));
+        let integers =
+            |value: &str| Some((value.parse::<i64>().ok()?, self.values.first()?.parse::<i64>().ok()?));
         match (self.operator, value) {
             (Operator::In, Some(value)) => among(value),
             (Operator::NotIn, Some(value)) => !among(value),
@@ -168,9 +169,10 @@ impl LabelSelector {
     /// Reads the structured form. The empty structure matches everything, an absent one nothing.
     pub fn from_meta(selector: Option<&meta::LabelSelector>) -> Result<Self, SelectorError> {
         let Some(selector) = selector else { return Ok(Self::nothing()) };
-        let labels = selector.match_labels.iter().map(|(key, value)| {
-            Requirement::new(key, Operator::In, vec![value.clone()])
-        });
+        let labels = selector
+            .match_labels
+            .iter()
+            .map(|(key, value)| Requirement::new(key, Operator::In, vec![value.clone()]));
         let expressions = selector.match_expressions.iter().map(|expression| {
             let operator = match expression.operator.as_str() {
                 "In" => Operator::In,
@@ -204,7 +206,8 @@ impl LabelSelector {
 
     /// Whether labels that `label` looks up meet every condition.
     pub fn matches_with<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
-        !self.nothing && self.requirements.iter().all(|requirement| requirement.matches(label(&requirement.key)))
+        !self.nothing
+            && self.requirements.iter().all(|requirement| requirement.matches(label(&requirement.key)))
     }
 }
 

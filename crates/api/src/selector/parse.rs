@@ -201,9 +201,10 @@ mod tests {
 
     #[test]
     fn what_is_no_selector_is_refused() {
-        for text in
-            ["=a", "a=b=c", "a in b", "a in (b", "a,", ",", "a b", "!", "a in ()x", "-a=b", "a=b!", "a>x", "x/y/z"]
-        {
+        for text in [
+            "=a", "a=b=c", "a in b", "a in (b", "a,", ",", "a b", "!", "a in ()x", "-a=b", "a=b!", "a>x",
+            "x/y/z",
+        ] {
             assert!(labels(text).is_err(), "{text}");
         }
     }

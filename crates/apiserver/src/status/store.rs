@@ -24,7 +24,9 @@ impl ApiError {
             Error::OutcomeUnknown { .. } => {
                 Self::timeout(format!("{error}; read the object before you write it again"))
             }
-            Error::TooLarge { .. } => Self::about(Reason::RequestEntityTooLarge, kind, name, error.to_string()),
+            Error::TooLarge { .. } => {
+                Self::about(Reason::RequestEntityTooLarge, kind, name, error.to_string())
+            }
             Error::NoSpace => Self::new(
                 Reason::InternalError,
                 "storage is out of space: compact and defragment etcd, then disarm its NOSPACE alarm",
