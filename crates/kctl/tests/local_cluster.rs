@@ -1,6 +1,8 @@
 //! A local cluster's life with real etcd, containerd, registry and namespaces; Gantry's own programs are stand-ins
 //! that do nothing, so that this tells about the engine alone. Needs root, as the engine does.
 
+#![allow(clippy::unwrap_used, reason = "a panic is a test's report, in its helpers, too")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
