@@ -1,5 +1,7 @@
 //! The main road: a cluster comes up, the example runs, answers, heals and is updated, and nothing is left.
 
+#![allow(clippy::unwrap_used, reason = "a panic is a test's report, in its helpers, too")]
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;

@@ -3,6 +3,7 @@
 //! It holds nothing that matters. When it is killed, the processes run on; the next one finds them by their records
 //! and watches them instead of starting them twice.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
@@ -143,6 +144,7 @@ impl Keeper {
             .args(&line[1..])
             .envs(&process.env)
             .env(MARK, self.paths.root())
+            .env("PATH", search_path())
             .env_remove("NOTIFY_SOCKET")
             .current_dir("/")
             .stdin(Stdio::null())
@@ -160,6 +162,13 @@ impl Keeper {
         let exit = child.wait().await.map_err(failed)?;
         Ok(exit.to_string())
     }
+}
+
+/// `PATH` with the directories of root's programs, which a shell of another user lacks.
+fn search_path() -> OsString {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    path.push(":/usr/sbin:/sbin:/usr/bin:/bin");
+    path
 }
 
 async fn connect(address: SocketAddr) -> std::io::Result<()> {
