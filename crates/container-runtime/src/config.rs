@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::{Error, Result};
+
 /// Everything that is needed to create a container.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ContainerConfig {
@@ -201,5 +203,53 @@ impl LogConfig {
     /// A log at `path` of 5 files of 10 MiB.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), max_size_bytes: 10 << 20, max_files: 5 }
+    }
+}
+
+/// The longest id that every runtime takes.
+const MAX_ID: usize = 76;
+
+impl ContainerConfig {
+    /// Checks what no runtime could use.
+    pub(crate) fn validate(&self) -> Result<()> {
+        let invalid = |field, value: &str, reason: &str| {
+            Err(Error::InvalidConfig { field, value: value.to_owned(), reason: reason.to_owned() })
+        };
+        let plain = |c: char| c.is_ascii_alphanumeric();
+        let id = &self.id;
+        let ends_plain = id.starts_with(plain) && id.ends_with(plain);
+        let separators = |pair: &[u8]| pair.iter().all(|byte| b"._-".contains(byte));
+        if id.len() > MAX_ID || !ends_plain || !id.chars().all(|c| plain(c) || "._-".contains(c)) {
+            return invalid(
+                "id",
+                id,
+                "must be 1 to 76 of [A-Za-z0-9._-], with a letter or digit at both ends",
+            );
+        }
+        if id.as_bytes().windows(2).any(separators) {
+            return invalid("id", id, "must not have two of '.', '_' and '-' in a row");
+        }
+        if let Some((name, _)) =
+            self.env.iter().find(|(name, _)| name.is_empty() || name.contains(['=', '\0']))
+        {
+            return invalid("env", name, "must be a name without '='");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_checked() {
+        let check = |id: &str| ContainerConfig { id: id.into(), ..ContainerConfig::default() }.validate();
+        for good in ["a", "web-0_main.1", &"x".repeat(76)] {
+            assert!(check(good).is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "a-", "a--b", "a/b", "ä", &"x".repeat(77)] {
+            assert!(check(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -240,6 +240,7 @@ impl Runtime for FakeRuntime {
     }
 
     async fn create_container(&self, config: ContainerConfig) -> Result<()> {
+        config.validate()?;
         let mut state = self.enter(Operation::Create)?;
         if state.containers.contains_key(&config.id) {
             return Err(Error::AlreadyExists { kind: "container", name: config.id });
