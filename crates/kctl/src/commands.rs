@@ -1,5 +1,6 @@
 //! The subcommands, one module each.
 
+pub mod credentials;
 pub mod down;
 pub mod supervise;
 pub mod up;
@@ -15,6 +16,8 @@ pub enum Command {
     Up(up::Args),
     /// Stop the cluster on this machine and remove every trace of it
     Down(down::Args),
+    /// Make certificates and kubeconfigs for a cluster that something else starts
+    Credentials(credentials::Args),
     /// Keep the processes of a local cluster running
     #[command(hide = true)]
     Supervise(supervise::Args),
@@ -26,6 +29,7 @@ impl Command {
         match self {
             Self::Up(args) => up::run(args),
             Self::Down(args) => down::run(args),
+            Self::Credentials(args) => credentials::run(args),
             Self::Supervise(args) => supervise::run(args),
         }
     }

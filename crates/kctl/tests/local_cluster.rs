@@ -80,7 +80,12 @@ async fn etcd(cluster: &Cluster, args: &[&str]) -> String {
 async fn a_cluster_lives_heals_and_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
-    let spec = Spec { nodes: 2, network: Network { number: free_number() }, ports: Ports::free().unwrap() };
+    let spec = Spec {
+        nodes: 2,
+        network: Network { number: free_number() },
+        ports: Ports::free().unwrap(),
+        forward_dns: false,
+    };
     let cluster = Cluster::new(&state, spec).unwrap();
     let _guard = Guard(cluster.clone());
     let up = stand_ins(dir.path());
@@ -133,7 +138,12 @@ async fn a_cluster_lives_heals_and_leaves_nothing() {
 async fn what_is_missing_is_said_before_anything_is_changed() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");
-    let spec = Spec { nodes: 1, network: Network { number: free_number() }, ports: Ports::free().unwrap() };
+    let spec = Spec {
+        nodes: 1,
+        network: Network { number: free_number() },
+        ports: Ports::free().unwrap(),
+        forward_dns: false,
+    };
     let taken = std::net::TcpListener::bind(("127.0.0.1", spec.ports.api)).unwrap();
     let up = Up { binaries: Binaries::new(dir.path()), ..stand_ins(dir.path()) };
     let cluster = Cluster::new(&state, spec).unwrap();

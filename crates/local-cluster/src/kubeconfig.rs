@@ -6,27 +6,50 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_yaml::{Mapping, Value};
 
+use crate::pki::Identities;
 use crate::spec::Spec;
 use crate::{Error, Paths, Result, files, pki};
 
-/// Writes every kubeconfig of the cluster. Nodes use the bridge's address, the others 127.0.0.1.
-pub(crate) fn write_all(paths: &Paths, spec: &Spec) -> Result<()> {
-    let local = format!("https://127.0.0.1:{}", spec.ports.api);
-    let bridged = format!("https://{}:{}", spec.network.gateway(), spec.ports.api);
-    files::write(&paths.kubeconfig(), render(paths, spec, &local, pki::ADMIN)?)?;
-    for name in ["scheduler", "controller-manager", "dns"] {
-        files::write(&paths.component_kubeconfig(name), render(paths, spec, &local, name)?)?;
+/// Where each kind of client finds the API server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Servers {
+    /// What the cluster is called in the files.
+    pub cluster: String,
+    /// For the administrator.
+    pub admin: String,
+    /// For the scheduler, the controller manager and the DNS server.
+    pub control_plane: String,
+    /// For nodes.
+    pub nodes: String,
+}
+
+impl Servers {
+    /// Those of a local cluster: nodes use the bridge's address, the others 127.0.0.1.
+    pub(crate) fn of(spec: &Spec) -> Self {
+        let local = format!("https://127.0.0.1:{}", spec.ports.api);
+        let nodes = format!("https://{}:{}", spec.network.gateway(), spec.ports.api);
+        Self { cluster: spec.network.bridge(), admin: local.clone(), control_plane: local, nodes }
     }
-    files::write(&paths.component_kubeconfig("proxy"), render(paths, spec, &bridged, "proxy")?)?;
-    for node in spec.nodes() {
-        let name = format!("kubelet-{}", node.name());
-        files::write(&paths.component_kubeconfig(&name), render(paths, spec, &bridged, &name)?)?;
+}
+
+/// Writes every kubeconfig of the cluster.
+pub(crate) fn write_all(paths: &Paths, servers: &Servers, identities: &Identities) -> Result<()> {
+    let component = |server: &str, name: &str| {
+        files::write(&paths.component_kubeconfig(name), render(paths, servers, server, name)?)
+    };
+    files::write(&paths.kubeconfig(), render(paths, servers, &servers.admin, pki::ADMIN)?)?;
+    for name in ["scheduler", "controller-manager", "dns"] {
+        component(&servers.control_plane, name)?;
+    }
+    component(&servers.nodes, "proxy")?;
+    for (node, _) in &identities.nodes {
+        component(&servers.nodes, &format!("kubelet-{node}"))?;
     }
     Ok(())
 }
 
-fn render(paths: &Paths, spec: &Spec, server: &str, certificate: &str) -> Result<String> {
-    let cluster = spec.network.bridge();
+fn render(paths: &Paths, servers: &Servers, server: &str, certificate: &str) -> Result<String> {
+    let cluster = &servers.cluster;
     let user = if certificate == pki::ADMIN { format!("{cluster}-admin") } else { certificate.to_owned() };
     Ok(format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: {cluster}\nclusters:\n- name: {cluster}\n  cluster:\n    \

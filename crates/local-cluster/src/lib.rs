@@ -32,12 +32,13 @@ pub use binaries::Binaries;
 pub use cluster::Cluster;
 pub use down::Down;
 pub use error::Error;
-pub use kubeconfig::merge_into as merge_kubeconfig;
+pub use kubeconfig::{Servers, merge_into as merge_kubeconfig};
 pub use paths::Paths;
+pub use pki::Identities;
 pub use process::Identity;
 pub use spec::{Network, Ports, Spec};
 pub use supervisor::supervise;
-pub use up::{Progress, Up};
+pub use up::{Progress, Up, write_credentials};
 
 /// What most functions here return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,6 +1,6 @@
 //! The cluster's certificates: one authority, ECDSA P-256 everywhere, made on the first `up` and kept.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,7 +11,7 @@ use rcgen::{
 use serde::{Deserialize, Serialize};
 
 use crate::spec::Spec;
-use crate::{Error, Network, Paths, Result, files};
+use crate::{Error, Paths, Result, files};
 
 /// The name of the authority's files.
 pub(crate) const CA: &str = "ca";
@@ -46,26 +46,46 @@ struct Issued {
     expires: u64,
 }
 
-/// Every certificate that `spec` needs.
-pub(crate) fn requests(spec: &Spec) -> Vec<Request> {
+/// Who serves what in a cluster: all that certificates depend on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identities {
+    /// Names and addresses of the API server, beside those that every cluster has.
+    pub servers: Vec<String>,
+    /// Each node's name, with its other names and addresses.
+    pub nodes: Vec<(String, Vec<String>)>,
+}
+
+impl Identities {
+    /// Those of a local cluster.
+    pub(crate) fn of(spec: &Spec) -> Self {
+        let nodes = spec.nodes().map(|node| (node.name(), vec![node.address().to_string()]));
+        Self { servers: vec![spec.network.gateway().to_string()], nodes: nodes.collect() }
+    }
+}
+
+/// Names and addresses by which every API server is known.
+const SERVER_NAMES: [&str; 7] = [
+    "localhost",
+    "127.0.0.1",
+    "10.96.0.1",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+];
+
+/// Every certificate that is needed.
+fn requests(identities: &Identities) -> Vec<Request> {
     let mut all = vec![
         Request {
             name: API_SERVER.to_owned(),
             common_name: "kube-apiserver".to_owned(),
             organization: None,
-            serves: [
-                "localhost",
-                "kubernetes",
-                "kubernetes.default",
-                "kubernetes.default.svc",
-                "kubernetes.default.svc.cluster.local",
-            ]
-            .map(str::to_owned)
-            .into_iter()
-            .chain(
-                [Ipv4Addr::LOCALHOST, spec.network.gateway(), Network::API_SERVICE].map(|ip| ip.to_string()),
-            )
-            .collect(),
+            serves: SERVER_NAMES
+                .iter()
+                .map(|name| (*name).to_owned())
+                .chain(identities.servers.clone())
+                .collect(),
             client: false,
         },
         client(API_SERVER_NODE_CLIENT, "kube-apiserver-kubelet-client", Some("system:masters")),
@@ -75,10 +95,10 @@ pub(crate) fn requests(spec: &Spec) -> Vec<Request> {
         client("proxy", "system:kube-proxy", None),
         client("dns", "system:dns", None),
     ];
-    for node in spec.nodes() {
-        let name = node.name();
+    for (name, addresses) in &identities.nodes {
+        let own = [name.clone(), "127.0.0.1".to_owned()];
         all.push(Request {
-            serves: vec![name.clone(), node.address().to_string(), Ipv4Addr::LOCALHOST.to_string()],
+            serves: own.into_iter().chain(addresses.clone()).collect(),
             ..client(&format!("kubelet-{name}"), &format!("system:node:{name}"), Some("system:nodes"))
         });
     }
@@ -95,10 +115,10 @@ fn client(name: &str, common_name: &str, organization: Option<&str>) -> Request 
     }
 }
 
-/// Makes what is missing, about to expire or different from what `spec` needs.
-pub(crate) fn ensure(paths: &Paths, spec: &Spec) -> Result<()> {
+/// Makes what is missing, about to expire or different from what is needed.
+pub(crate) fn ensure(paths: &Paths, identities: &Identities) -> Result<()> {
     let authority = authority(paths)?;
-    for request in requests(spec) {
+    for request in requests(identities) {
         if !is_current(paths, &request)? {
             issue(paths, &authority, request)?;
         }
@@ -202,7 +222,7 @@ mod tests {
     fn certificates_say_who_is_who_and_are_signed_by_the_authority() {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths::new(dir.path().to_owned());
-        ensure(&paths, &Spec::default()).unwrap();
+        ensure(&paths, &Identities::of(&Spec::default())).unwrap();
 
         let (ca, _) = parse(&paths.certificate(CA));
         let (_, ca) = X509Certificate::from_der(&ca).unwrap();
@@ -224,12 +244,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths::new(dir.path().to_owned());
         let spec = Spec::default();
-        ensure(&paths, &spec).unwrap();
+        ensure(&paths, &Identities::of(&spec)).unwrap();
         let (ca, admin) = (parse(&paths.certificate(CA)), parse(&paths.certificate(ADMIN)));
         std::fs::remove_file(paths.key("dns")).unwrap();
         let dns = parse(&paths.certificate("dns"));
 
-        ensure(&paths, &Spec { nodes: 2, ..spec }).unwrap();
+        ensure(&paths, &Identities::of(&Spec { nodes: 2, ..spec })).unwrap();
         assert_eq!((ca, admin), (parse(&paths.certificate(CA)), parse(&paths.certificate(ADMIN))));
         assert_ne!(dns, parse(&paths.certificate("dns")));
         assert!(paths.certificate("kubelet-node-2").exists());

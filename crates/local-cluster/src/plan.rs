@@ -173,7 +173,9 @@ impl Planner<'_> {
     }
 
     fn scheduler(&self) -> Result<Process> {
-        self.client("scheduler", "gantry-scheduler", vec![self.health(self.spec.ports.scheduler)])
+        // There is one, and its successor must not wait until its lease has run out.
+        let args = vec![self.health(self.spec.ports.scheduler), "--leader-elect=false".to_owned()];
+        self.client("scheduler", "gantry-scheduler", args)
     }
 
     fn dns(&self) -> Result<Process> {

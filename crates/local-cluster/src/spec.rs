@@ -17,6 +17,8 @@ pub struct Spec {
     pub network: Network,
     /// Its ports on 127.0.0.1.
     pub ports: Ports,
+    /// Whether names outside the cluster are asked for at this machine's resolvers.
+    pub forward_dns: bool,
 }
 
 /// A cluster's addresses. Clusters side by side differ in their number only.
@@ -93,7 +95,7 @@ impl Ports {
 
 impl Default for Spec {
     fn default() -> Self {
-        Self { nodes: 1, network: Network { number: 0 }, ports: Ports::default() }
+        Self { nodes: 1, network: Network { number: 0 }, ports: Ports::default(), forward_dns: true }
     }
 }
 
@@ -205,7 +207,7 @@ mod tests {
         let nodes: Vec<Node> = [0, 7]
             .into_iter()
             .flat_map(|number| {
-                let spec = Spec { nodes: MAX_NODES, network: Network { number }, ports: Ports::default() };
+                let spec = Spec { nodes: MAX_NODES, network: Network { number }, ..Spec::default() };
                 spec.nodes().collect::<Vec<_>>()
             })
             .collect();
@@ -221,7 +223,7 @@ mod tests {
 
     #[test]
     fn interface_names_fit_the_kernel() {
-        let spec = Spec { nodes: MAX_NODES, network: Network { number: 255 }, ports: Ports::default() };
+        let spec = Spec { nodes: MAX_NODES, network: Network { number: 255 }, ..Spec::default() };
         assert!(spec.nodes().all(|node| node.link().len() <= 15));
     }
 

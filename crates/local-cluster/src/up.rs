@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use gantry_image_builder::{Layout, Registry};
 use gantry_telemetry::wait;
 
+use crate::kubeconfig::Servers;
+use crate::pki::Identities;
 use crate::plan::{MARK, Plan, plan};
 use crate::process::Record;
 use crate::spec::Spec;
@@ -98,8 +100,9 @@ impl Cluster {
         }
         // Before anything is made, so that `down` knows what to look for whenever this is interrupted.
         files::write_json(&self.paths.spec(), &self.spec)?;
-        pki::ensure(&self.paths, &self.spec)?;
-        kubeconfig::write_all(&self.paths, &self.spec)?;
+        let identities = Identities::of(&self.spec);
+        pki::ensure(&self.paths, &identities)?;
+        kubeconfig::write_all(&self.paths, &Servers::of(&self.spec), &identities)?;
         configure(&self.paths, &self.spec)?;
         plan(&self.spec, &self.paths, &up.binaries)
     }
@@ -197,6 +200,13 @@ impl Cluster {
     fn not_ready(&self, what: String, name: &str) -> Error {
         Error::NotReady { what, log: files::tail(&self.paths.log(name), 15) }
     }
+}
+
+/// Writes certificates and kubeconfigs for a cluster that something else starts, into the layout of a state directory.
+pub fn write_credentials(dir: &Path, servers: &Servers, identities: &Identities) -> Result<()> {
+    let paths = Paths::new(std::path::absolute(dir).map_err(Error::file(dir))?);
+    pki::ensure(&paths, identities)?;
+    kubeconfig::write_all(&paths, servers, identities)
 }
 
 /// Puts the images of the layout in `dir` into the registry as soon as it answers; returns how many there are.

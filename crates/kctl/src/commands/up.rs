@@ -71,7 +71,7 @@ fn cluster(args: &Args) -> Result<Cluster> {
     let Some(known) = Cluster::load(&args.state_dir)? else {
         let network = Network { number: args.number };
         let ports = if args.number == 0 { Default::default() } else { gantry_local_cluster::Ports::free()? };
-        let spec = Spec { nodes: args.nodes.unwrap_or(1), network, ports };
+        let spec = Spec { nodes: args.nodes.unwrap_or(1), network, ports, forward_dns: true };
         return Ok(Cluster::new(&args.state_dir, spec)?);
     };
     let (has, wanted) = (known.spec().nodes, args.nodes.unwrap_or(known.spec().nodes));
