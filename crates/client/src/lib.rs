@@ -30,11 +30,13 @@ pub mod controller;
 mod dynamic;
 mod error;
 mod informer;
+pub mod leader;
 
 mod node;
 mod owner;
 mod pod;
 mod queue;
+pub mod recorder;
 
 mod watch;
 mod writer;
@@ -47,11 +49,13 @@ pub use dynamic::{DynamicApi, DynamicEvent, DynamicList, DynamicWatch};
 pub use error::Error;
 pub use informer::{Builder as InformerBuilder, Event, Informer, ObjectKey, Store, Subscription};
 
+pub use leader::LeaderElector;
 pub use node::{NodeClient, NodeStream};
 pub use owner::{controller_of, controller_reference, is_controlled_by};
 pub use pod::PodExt;
 pub use queue::WorkQueue;
 
+pub use recorder::{Recorder, object_reference};
 pub use watch::{WatchEvent, WatchStream};
 pub use writer::Writer;
 
