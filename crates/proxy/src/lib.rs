@@ -6,6 +6,7 @@
 //! proxy ends, is killed or loses the API server, the rules stay as they are.
 
 pub mod change;
+pub mod config;
 pub mod convert;
 pub mod flows;
 mod metrics;
@@ -15,6 +16,8 @@ pub mod plan;
 mod proxier;
 pub mod ruleset;
 pub mod script;
+mod service;
 
 pub use metrics::Metrics;
 pub use proxier::{Error, Outcome, Proxier};
+pub use service::{Options, Service};

@@ -6,6 +6,8 @@ use std::{
     net::{Ipv4Addr, SocketAddrV4},
 };
 
+use ipnet::Ipv4Net;
+
 /// A port of a service: what endpoints are looked up by.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortName {
@@ -93,5 +95,5 @@ pub struct Snapshot {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cluster {
     /// The range of pod addresses; who is outside is masqueraded so that answers come back this way.
-    pub pod_range: Option<String>,
+    pub pod_range: Option<Ipv4Net>,
 }

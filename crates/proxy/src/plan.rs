@@ -11,7 +11,7 @@ use crate::{
 
 /// Computes the rules that make every service of the snapshot reachable.
 pub fn desired(snapshot: &Snapshot, cluster: &Cluster) -> Ruleset {
-    let mut rules = Ruleset { pod_range: cluster.pod_range.clone(), ..Ruleset::default() };
+    let mut rules = Ruleset { pod_range: cluster.pod_range, ..Ruleset::default() };
     for (name, service) in &snapshot.services {
         let endpoints = snapshot.endpoints.get(name).map(Vec::as_slice).unwrap_or_default();
         add_service(&mut rules, service, endpoints);

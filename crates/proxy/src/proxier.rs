@@ -74,7 +74,7 @@ impl Proxier {
                     self.applied = Some(applied);
                     return Ok(Outcome::Unchanged);
                 }
-                let script = script::update(&changes, wanted.pod_range.as_deref());
+                let script = script::update(&changes, wanted.pod_range);
                 (script, Outcome::Changed, touches_udp(&changes))
             }
             None => (script::replace(&wanted), Outcome::Replaced, true),
@@ -88,6 +88,12 @@ impl Proxier {
         }
         self.applied = Some(wanted);
         Ok(outcome)
+    }
+
+    /// Forgets what the kernel has, so that the next synchronisation replaces everything and repairs what
+    /// somebody else may have changed.
+    pub fn forget(&mut self) {
+        self.applied = None;
     }
 
     /// Removes all rules: services are no longer reachable from this node.

@@ -11,6 +11,8 @@ use std::{
     net::{Ipv4Addr, SocketAddrV4},
 };
 
+use ipnet::Ipv4Net;
+
 use crate::model::Protocol;
 
 /// An address, protocol and port at which a service is reached.
@@ -217,7 +219,7 @@ pub struct Sticky {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ruleset {
     /// The range of pods, for [`Client::Cluster`].
-    pub pod_range: Option<String>,
+    pub pod_range: Option<Ipv4Net>,
     /// The elements of all maps and sets.
     pub elements: BTreeMap<Slot, Value>,
     /// The chains of services with session affinity.

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, net::SocketAddrV4};
 
+use ipnet::Ipv4Net;
+
 use crate::{
     change::{Change, diff},
     ruleset::{Chain, Client, Entry, Ruleset, Slot, Sticky, Value},
@@ -84,7 +86,7 @@ const SKELETON: &str = r#"
 pub fn replace(rules: &Ruleset) -> String {
     let mut text = remove();
     let _infallible = writeln!(text, "table ip {TABLE} {{{SKELETON}}}");
-    text.push_str(&update(&diff(&Ruleset::default(), rules), rules.pod_range.as_deref()));
+    text.push_str(&update(&diff(&Ruleset::default(), rules), rules.pod_range));
     text
 }
 
@@ -94,7 +96,7 @@ pub fn remove() -> String {
 }
 
 /// The transaction that carries out these changes.
-pub fn update(changes: &[Change], pod_range: Option<&str>) -> String {
+pub fn update(changes: &[Change], pod_range: Option<Ipv4Net>) -> String {
     let mut text = String::new();
     let mut rest = changes;
     while let Some((first, tail)) = rest.split_first() {
@@ -107,7 +109,7 @@ pub fn update(changes: &[Change], pod_range: Option<&str>) -> String {
             }
             Change::SetSticky(id, sticky) => set_sticky(&mut text, *id, sticky, pod_range),
             Change::RemoveSticky(id) => {
-                statement(&mut text, &format!("delete chain ip {TABLE} {}", Chain::Sticky(*id)))
+                statement(&mut text, &format!("delete chain ip {TABLE} {}", Chain::Sticky(*id)));
             }
             Change::RemoveClients(id, endpoints) => {
                 for endpoint in endpoints {
@@ -155,7 +157,7 @@ fn element(slot: &Slot, value: &Value) -> String {
 }
 
 /// Chains may have been made before and fallen out of use, so they are emptied first.
-fn add_chain(text: &mut String, chain: Chain, pod_range: Option<&str>) {
+fn add_chain(text: &mut String, chain: Chain, pod_range: Option<Ipv4Net>) {
     let Chain::Draw { client, entry, protocol, count } = chain else { return };
     begin_chain(text, &chain.to_string());
     mark_client(text, &chain.to_string(), client, pod_range);
@@ -167,10 +169,10 @@ fn add_chain(text: &mut String, chain: Chain, pod_range: Option<&str>) {
     rule(text, &chain.to_string(), &format!("dnat ip to {key} map @{protocol}-{map}"));
 }
 
-fn mark_client(text: &mut String, chain: &str, client: Client, pod_range: Option<&str>) {
+fn mark_client(text: &mut String, chain: &str, client: Client, pod_range: Option<Ipv4Net>) {
     match (client, pod_range) {
         (Client::Cluster, Some(range)) => {
-            rule(text, chain, &format!("ip saddr != {range} jump mark-for-masquerade"))
+            rule(text, chain, &format!("ip saddr != {range} jump mark-for-masquerade"));
         }
         // Who is outside of the cluster cannot be told without its range.
         (Client::Cluster, None) => {}
@@ -204,7 +206,7 @@ fn remove_clients(text: &mut String, id: u64, endpoint: SocketAddrV4) {
     statement(text, &format!("delete set ip {TABLE} {name}"));
 }
 
-fn set_sticky(text: &mut String, id: u64, sticky: &Sticky, pod_range: Option<&str>) {
+fn set_sticky(text: &mut String, id: u64, sticky: &Sticky, pod_range: Option<Ipv4Net>) {
     let chain = Chain::Sticky(id).to_string();
     begin_chain(text, &chain);
     mark_client(text, &chain, sticky.client, pod_range);

@@ -48,7 +48,7 @@ pub(crate) fn on_a_node(test: impl FnOnce(Bed) + Send) {
 }
 
 fn new_proxier() -> Proxier {
-    let cluster = Cluster { pod_range: Some("10.244.0.0/16".to_owned()) };
+    let cluster = Cluster { pod_range: Some("10.244.0.0/16".parse().unwrap()) };
     Proxier::new(cluster, Metrics::register(&prometheus::Registry::new()).unwrap())
 }
 
