@@ -12,6 +12,7 @@ pub mod field;
 pub mod json;
 mod kind;
 mod object;
+pub mod patch;
 pub mod registry;
 pub mod scalars;
 pub mod schema;

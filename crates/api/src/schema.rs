@@ -2,10 +2,13 @@
 
 pub mod check;
 mod layout;
+mod merge;
 
 use std::sync::LazyLock;
 
 use prost_reflect::DescriptorPool;
+
+pub use merge::{Merge, MergeField, merge_field};
 
 /// The compiled `proto/`, custom options included: what gRPC reflection serves.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
