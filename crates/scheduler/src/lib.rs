@@ -6,11 +6,15 @@
 //! out.
 
 pub mod filters;
+pub mod metrics;
+pub mod options;
 pub mod queue;
 pub mod resources;
 pub mod schedule;
 pub mod scores;
+pub mod service;
 pub mod snapshot;
+pub mod tracker;
 
 #[cfg(test)]
 mod testing;

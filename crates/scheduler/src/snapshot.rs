@@ -168,6 +168,17 @@ impl Snapshot {
         self.placed.insert(key, index);
     }
 
+    /// Whether a pod occupies a node.
+    #[must_use]
+    pub fn is_placed(&self, key: &str) -> bool {
+        self.placed.contains_key(key)
+    }
+
+    /// The pods that occupy nodes.
+    pub fn placed_pods(&self) -> impl Iterator<Item = &str> {
+        self.placed.keys().map(String::as_str)
+    }
+
     /// Forgets a pod.
     pub fn remove_pod(&mut self, key: &str) {
         if let Some(index) = self.placed.remove(key) {
