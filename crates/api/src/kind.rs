@@ -59,6 +59,8 @@ pub struct GroupVersionKind {
     pub kind: String,
 }
 
+type Decoded<E> = Result<Box<dyn Object>, E>;
+
 /// A kind that the API serves: its names, its place, and the way from bytes to objects.
 pub struct Kind {
     /// API group; empty for the core group.
@@ -84,9 +86,9 @@ pub struct Kind {
     /// The columns of its table.
     pub columns: &'static [Column],
     pub(crate) new: fn() -> Box<dyn Object>,
-    pub(crate) from_protobuf: fn(Bytes) -> Result<Box<dyn Object>, prost::DecodeError>,
-    pub(crate) from_value: fn(serde_json::Value) -> Result<Box<dyn Object>, serde_json::Error>,
-    pub(crate) from_json: fn(&[u8]) -> Result<Box<dyn Object>, serde_json::Error>,
+    pub(crate) from_protobuf: fn(Bytes) -> Decoded<prost::DecodeError>,
+    pub(crate) from_value: fn(serde_json::Value) -> Decoded<serde_json::Error>,
+    pub(crate) from_json: fn(&[u8]) -> Decoded<serde_json::Error>,
 }
 
 impl Kind {

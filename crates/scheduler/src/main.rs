@@ -1,3 +1,28 @@
 //! The scheduler: assigns pods to nodes.
 
-fn main() {}
+use clap::Parser;
+use gantry_client::{Client, Config, LeaderElector, Recorder, leader};
+use gantry_scheduler::metrics::Metrics;
+use gantry_scheduler::options::Options;
+use gantry_scheduler::service::Service;
+use gantry_telemetry::{health, notify, shutdown};
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    options.common.init("gantry-scheduler")?;
+    let stop = shutdown();
+    let client = Client::new(Config::from_kubeconfig(&options.kubeconfig)?.user_agent("gantry-scheduler"))?;
+    options.common.serve_health("127.0.0.1:10259", health::Checks::new(), stop.clone()).await?;
+    let recorder = Recorder::new(client.clone(), &options.scheduler_name);
+    let service = Service::new(client.clone(), &options.scheduler_name, recorder, Metrics::register()?);
+    notify::ready();
+    if options.leader_elect {
+        let settings = leader::Settings::new("kube-scheduler");
+        LeaderElector::new(&client, settings).run(stop, |stop| service.run(stop)).await?;
+    } else {
+        service.run(stop).await;
+    }
+    notify::stopping();
+    Ok(())
+}

@@ -1,8 +1,8 @@
 //! Metrics with upstream's names.
 
 use prometheus::{
-    HistogramVec, IntCounterVec, IntGaugeVec, exponential_buckets, register_histogram_vec, register_int_counter_vec,
-    register_int_gauge_vec,
+    HistogramVec, IntCounterVec, IntGaugeVec, exponential_buckets, register_histogram_vec,
+    register_int_counter_vec, register_int_gauge_vec,
 };
 
 use crate::queue::Counts;
@@ -33,7 +33,11 @@ impl Metrics {
                 &["result", "profile"],
                 exponential_buckets(0.000_1, 2.0, 18)?
             )?,
-            pending: register_int_gauge_vec!("scheduler_pending_pods", "Number of pending pods, by queue", &["queue"])?,
+            pending: register_int_gauge_vec!(
+                "scheduler_pending_pods",
+                "Number of pending pods, by queue",
+                &["queue"]
+            )?,
         })
     }
 

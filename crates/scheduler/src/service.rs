@@ -60,7 +60,8 @@ impl Service {
         info!(pods = pods.store().list().len(), "scheduling");
 
         let (outcomes, mut finished) = mpsc::channel::<Bound>(MAX_BINDING);
-        let mut work = Work { service: &self, writer: self.client.writer(), outcomes, binding: 0, said: HashMap::new() };
+        let mut work =
+            Work { service: &self, writer: self.client.writer(), outcomes, binding: 0, said: HashMap::new() };
         loop {
             for _ in 0..BATCH {
                 if work.binding >= MAX_BINDING {
@@ -136,7 +137,12 @@ impl Work<'_> {
             Attempt::Report { pod, message } => {
                 let profile = &self.service.name;
                 self.service.metrics.attempt("unschedulable", profile, started.elapsed().as_secs_f64());
-                self.service.recorder.event(&object_reference(pod.as_ref()), "Warning", "FailedScheduling", &message);
+                self.service.recorder.event(
+                    &object_reference(pod.as_ref()),
+                    "Warning",
+                    "FailedScheduling",
+                    &message,
+                );
                 if self.said.insert(pod.meta().uid.clone(), message.clone()).as_ref() == Some(&message) {
                     return;
                 }

@@ -49,7 +49,7 @@ impl NodeInfo {
         self.name = node.name().to_owned();
         self.labels.clone_from(&node.meta().labels);
         self.taints = spec.taints;
-        self.unschedulable = spec.unschedulable.into();
+        self.unschedulable = spec.unschedulable;
         self.allocatable = allocatable.map(Resources::from_list).unwrap_or_default();
         self.max_pods = allocatable
             .and_then(|list| list.get("pods"))

@@ -5,12 +5,10 @@ use std::sync::Arc;
 use gantry_api::core::v1::{Node, Pod};
 use serde_json::{Value, json};
 
-#[expect(clippy::unwrap_used, reason = "only tests call this, with literals")]
 pub(crate) fn pod(spec: Value) -> Pod {
     serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "default"}, "spec": spec})).unwrap()
 }
 
-#[expect(clippy::unwrap_used, reason = "only tests call this, with literals")]
 pub(crate) fn owned_pod(name: &str, owner: &str) -> Pod {
     serde_json::from_value(json!({
         "metadata": {"name": name, "namespace": "default",
@@ -20,7 +18,6 @@ pub(crate) fn owned_pod(name: &str, owner: &str) -> Pod {
     .unwrap()
 }
 
-#[expect(clippy::unwrap_used, reason = "only tests call this, with literals")]
 pub(crate) fn pod_on(name: &str, node: &str, cpu: &str) -> Arc<Pod> {
     let pod = json!({
         "metadata": {"name": name, "namespace": "default"},
@@ -29,7 +26,6 @@ pub(crate) fn pod_on(name: &str, node: &str, cpu: &str) -> Arc<Pod> {
     Arc::new(serde_json::from_value(pod).unwrap())
 }
 
-#[expect(clippy::unwrap_used, reason = "only tests call this, with literals")]
 pub(crate) fn node(name: &str, cpu: &str, memory: &str) -> Node {
     serde_json::from_value(json!({
         "metadata": {"name": name},

@@ -66,11 +66,23 @@ impl Tracker {
     /// A node came or changed.
     pub fn node_set(&mut self, node: &Node, now: Instant) {
         let before = self.snapshot.node(node.name()).map(|info| {
-            (info.labels.clone(), info.taints.clone(), info.unschedulable, info.allocatable.clone(), info.max_pods)
+            (
+                info.labels.clone(),
+                info.taints.clone(),
+                info.unschedulable,
+                info.allocatable.clone(),
+                info.max_pods,
+            )
         });
         self.snapshot.set_node(node);
         let after = self.snapshot.node(node.name()).map(|info| {
-            (info.labels.clone(), info.taints.clone(), info.unschedulable, info.allocatable.clone(), info.max_pods)
+            (
+                info.labels.clone(),
+                info.taints.clone(),
+                info.unschedulable,
+                info.allocatable.clone(),
+                info.max_pods,
+            )
         });
         // Most updates of a node are heartbeats, which help no pod.
         if before != after {
@@ -202,7 +214,8 @@ impl Tracker {
     fn is_mine(&self, pod: &Pod) -> bool {
         pod.meta().deletion_timestamp.is_none()
             && pod.spec.as_ref().is_some_and(|spec| {
-                (spec.scheduler_name == self.name || spec.scheduler_name.is_empty()) && spec.scheduling_gates.is_empty()
+                (spec.scheduler_name == self.name || spec.scheduler_name.is_empty())
+                    && spec.scheduling_gates.is_empty()
             })
     }
 
