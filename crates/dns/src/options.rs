@@ -1,0 +1,44 @@
+//! The command line.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::Parser;
+use gantry_telemetry::CommonFlags;
+
+/// The cluster's DNS server.
+#[derive(Debug, Parser)]
+#[command(name = "gantry-dns", version)]
+pub struct Options {
+    /// Logging, health port.
+    #[command(flatten)]
+    pub common: CommonFlags,
+
+    /// Kubeconfig that names the API server and this component's identity.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: PathBuf,
+
+    /// Address to serve DNS on over UDP and TCP; may be given several times.
+    #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:53")]
+    pub bind_address: Vec<SocketAddr>,
+
+    /// Address at which nodes and pods reach this server; makes the service kube-dns point here.
+    #[arg(long, value_name = "IP")]
+    pub advertise_address: Option<IpAddr>,
+
+    /// Virtual address of the service kube-dns.
+    #[arg(long, value_name = "IP", default_value = "10.96.0.10")]
+    pub cluster_ip: IpAddr,
+
+    /// Domain of the cluster's names.
+    #[arg(long, value_name = "DOMAIN", default_value = "cluster.local")]
+    pub cluster_domain: String,
+
+    /// Server that other names are forwarded to; may be given several times. Default: those of --resolv-conf.
+    #[arg(long, value_name = "IP:PORT")]
+    pub upstream: Vec<SocketAddr>,
+
+    /// File that names the servers that other names are forwarded to; empty for none.
+    #[arg(long, value_name = "FILE", default_value = "/etc/resolv.conf")]
+    pub resolv_conf: PathBuf,
+}
