@@ -74,8 +74,7 @@ impl Follower {
     fn rebuild_all(&self) {
         let present: BTreeSet<ServiceKey> =
             self.services.store().list().iter().map(|service| key(service.as_ref())).collect();
-        let gone: Vec<ServiceKey> =
-            self.index.read().keys().filter(|key| !present.contains(key)).collect();
+        let gone: Vec<ServiceKey> = self.index.read().keys().filter(|key| !present.contains(key)).collect();
         for key in present.iter().chain(&gone) {
             self.rebuild(key);
         }

@@ -45,25 +45,34 @@ pub async fn run(client: Client, publication: Publication, stop: CancellationTok
     }
 }
 
-async fn publish(client: &Client, publication: &Publication) -> Result<(), Error> {
+/// Why the service could not be published.
+#[derive(Debug, thiserror::Error)]
+enum PublishError {
+    #[error(transparent)]
+    Api(#[from] Error),
+    #[error("the service cannot be described")]
+    Object(#[from] serde_json::Error),
+}
+
+async fn publish(client: &Client, publication: &Publication) -> Result<(), PublishError> {
     ensure::<Service>(client, service(publication)).await?;
     ensure::<EndpointSlice>(client, slice(publication)).await
 }
 
 /// Creates the object, or replaces what differs.
-async fn ensure<T: Resource + DeserializeOwned>(client: &Client, wanted: Value) -> Result<(), Error> {
-    let wanted: T = serde_json::from_value(wanted).map_err(|source| Error::decode(T::kind().kind, source))?;
+async fn ensure<T: Resource + DeserializeOwned>(client: &Client, wanted: Value) -> Result<(), PublishError> {
+    let wanted: T = serde_json::from_value(wanted)?;
     let api = client.api::<T>(NAMESPACE);
     match api.get_opt(wanted.name()).await? {
         None => match api.create(&wanted).await {
             // Another server was faster; it publishes its own address under the same name.
             Err(error) if error.is_already_exists() => Ok(()),
-            other => other.map(drop),
+            other => Ok(other.map(drop)?),
         },
         Some(present) => {
             let mut next = wanted;
             next.meta_mut().resource_version.clone_from(&present.meta().resource_version);
-            api.update(&next).await.map(drop)
+            Ok(api.update(&next).await.map(drop)?)
         }
     }
 }
@@ -79,7 +88,8 @@ fn service(publication: &Publication) -> Value {
 
 fn slice(publication: &Publication) -> Value {
     let family = if publication.address.is_ipv4() { "IPv4" } else { "IPv6" };
-    let port = |name: &str, protocol: &str| json!({"name": name, "protocol": protocol, "port": publication.port});
+    let port =
+        |name: &str, protocol: &str| json!({"name": name, "protocol": protocol, "port": publication.port});
     json!({
         "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": {"k8s-app": NAME, "kubernetes.io/service-name": NAME,
             "endpointslice.kubernetes.io/managed-by": "gantry-dns"}},
