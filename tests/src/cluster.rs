@@ -91,6 +91,11 @@ impl TestCluster {
         self.ended = purge;
     }
 
+    /// Ends the cluster at the end of a test; fails when anything of it is left.
+    pub async fn down_purged(mut self) {
+        self.down(true).await;
+    }
+
     /// What the cluster is and where its files are.
     pub fn cluster(&self) -> &Cluster {
         &self.cluster

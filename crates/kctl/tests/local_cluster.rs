@@ -30,7 +30,7 @@ fn free_number() -> u8 {
 fn stand_ins(dir: &Path) -> Up {
     let bin = dir.join("bin");
     fs::create_dir_all(&bin).unwrap();
-    for name in ["apiserver", "scheduler", "controller-manager", "kubelet", "proxy", "dns"] {
+    for name in ["apiserver", "scheduler", "controller-manager", "kubelet", "proxy", "dns", "log-driver"] {
         let path = bin.join(format!("gantry-{name}"));
         fs::write(&path, "#!/bin/sh\nexec sleep 1000000\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();

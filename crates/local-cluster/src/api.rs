@@ -1,11 +1,12 @@
-//! As much of the API as bringing up a cluster needs: GET over TLS with the administrator's certificate.
+//! As much of the API as bringing up a cluster and tests need: plain requests over TLS with the administrator's certificate.
 
 use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::Uri;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::header::CONTENT_TYPE;
+use hyper::{Method, Request, StatusCode};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -15,14 +16,14 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::{Error, Paths, Result, pki};
 
-const REQUEST_LIMIT: Duration = Duration::from_secs(5);
+const REQUEST_LIMIT: Duration = Duration::from_secs(40);
 const MAX_ANSWER: usize = 16 << 20;
 
 /// A client of the cluster's API server.
 #[derive(Debug, Clone)]
 pub struct Api {
     base: String,
-    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
 impl Api {
@@ -52,23 +53,38 @@ impl Api {
 
     /// The answer to GET `path`, when its status is 200.
     pub async fn get(&self, path: &str) -> Result<Bytes> {
-        let failed = |what: String| Error::Api(format!("GET {path}: {what}"));
-        let uri: Uri = format!("{}{path}", self.base).parse().map_err(|e| failed(format!("{e}")))?;
-        let exchange = async {
-            let answer = self.client.get(uri).await.map_err(|e| failed(chain(&e)))?;
-            let (parts, body) = answer.into_parts();
-            let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(|e| failed(e.to_string()))?;
-            Ok::<_, Error>((parts.status, body.to_bytes()))
-        };
-        let (status, body) = tokio::time::timeout(REQUEST_LIMIT, exchange)
-            .await
-            .map_err(|_| failed(format!("no answer within {REQUEST_LIMIT:?}")))??;
+        let (status, body) = self.request(Method::GET, path, "", Bytes::new()).await?;
         if status.is_success() {
             Ok(body)
         } else {
             let text: String = String::from_utf8_lossy(&body).chars().take(300).collect();
-            Err(failed(format!("{status} {text}")))
+            Err(Error::Api(format!("GET {path}: {status} {text}")))
         }
+    }
+
+    /// Any request; the answer's status and body, whatever the status is.
+    pub async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        media_type: &str,
+        body: Bytes,
+    ) -> Result<(StatusCode, Bytes)> {
+        let failed = |what: String| Error::Api(format!("{path}: {what}"));
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        if !media_type.is_empty() {
+            request = request.header(CONTENT_TYPE, media_type);
+        }
+        let request = request.body(Full::new(body)).map_err(|e| failed(e.to_string()))?;
+        let exchange = async {
+            let answer = self.client.request(request).await.map_err(|e| failed(chain(&e)))?;
+            let (parts, body) = answer.into_parts();
+            let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(|e| failed(e.to_string()))?;
+            Ok((parts.status, body.to_bytes()))
+        };
+        tokio::time::timeout(REQUEST_LIMIT, exchange)
+            .await
+            .map_err(|_| failed(format!("no answer within {REQUEST_LIMIT:?}")))?
     }
 
     /// The JSON document at `path`.

@@ -20,13 +20,14 @@ pub(crate) const SYSTEM: [(&str, &str); 7] = [
 ];
 
 /// Gantry's own programs.
-pub(crate) const OWN: [&str; 6] = [
+pub(crate) const OWN: [&str; 7] = [
     "gantry-apiserver",
     "gantry-scheduler",
     "gantry-controller-manager",
     "gantry-kubelet",
     "gantry-proxy",
     "gantry-dns",
+    "gantry-log-driver",
 ];
 
 impl Binaries {

@@ -19,6 +19,8 @@ use crate::{Paths, supervisor};
 const POLL: Duration = Duration::from_millis(5);
 /// A process that had to be started this often before the cluster was ready will not get better.
 const GIVE_UP_AFTER: u32 = 6;
+/// How long one question may take while the cluster comes up.
+const ASK_LIMIT: Duration = Duration::from_secs(2);
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// How a cluster is brought up.
@@ -141,14 +143,14 @@ impl Cluster {
 
     async fn api_ready(&self) -> Result<()> {
         let api = self.api()?;
-        self.poll("apiserver", || async { api.get("/readyz").await.map(drop) }).await
+        self.poll("apiserver", || async { within(ASK_LIMIT, api.get("/readyz")).await.map(drop) }).await
     }
 
     async fn nodes_ready(&self) -> Result<()> {
         let api = self.api()?;
         let wanted: Vec<String> = self.spec.nodes().map(|node| node.name()).collect();
         self.poll("kubelet-node-1", || async {
-            let ready = api.ready_nodes().await?;
+            let ready = within(ASK_LIMIT, api.ready_nodes()).await?;
             let missing: Vec<&str> =
                 wanted.iter().filter(|name| !ready.contains(name)).map(String::as_str).collect();
             if missing.is_empty() {
@@ -200,6 +202,13 @@ impl Cluster {
     fn not_ready(&self, what: String, name: &str) -> Error {
         Error::NotReady { what, log: files::tail(&self.paths.log(name), 15) }
     }
+}
+
+/// A question that hangs is asked again: what was asked first may be what is not ready.
+async fn within<T>(limit: Duration, ask: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(limit, ask)
+        .await
+        .unwrap_or_else(|_| Err(Error::Api(format!("no answer within {limit:?}"))))
 }
 
 /// Writes certificates and kubeconfigs for a cluster that something else starts, into the layout of a state directory.
