@@ -61,7 +61,13 @@ impl TestCluster {
     pub async fn start(nodes: u8) -> Self {
         let (number, network) = free_number();
         let dir = tempfile::Builder::new().prefix("gantry-test-").tempdir().expect("a temporary directory");
-        let spec = Spec { nodes, network, ports: Ports::free().expect("free ports"), forward_dns: false };
+        let spec = Spec {
+            nodes,
+            network,
+            ports: Ports::free().expect("free ports"),
+            forward_dns: false,
+            ..Spec::default()
+        };
         let cluster = Cluster::new(&dir.path().join("state"), spec).expect("a cluster");
         let test = Self { cluster, bin: bin_dir(), ended: false, _dir: dir, _number: number };
         test.up().await;

@@ -85,6 +85,7 @@ async fn a_cluster_lives_heals_and_leaves_nothing() {
         network: Network { number: free_number() },
         ports: Ports::free().unwrap(),
         forward_dns: false,
+        ..Spec::default()
     };
     let cluster = Cluster::new(&state, spec).unwrap();
     let _guard = Guard(cluster.clone());
@@ -143,6 +144,7 @@ async fn what_is_missing_is_said_before_anything_is_changed() {
         network: Network { number: free_number() },
         ports: Ports::free().unwrap(),
         forward_dns: false,
+        ..Spec::default()
     };
     let taken = std::net::TcpListener::bind(("127.0.0.1", spec.ports.api)).unwrap();
     let up = Up { binaries: Binaries::new(dir.path()), ..stand_ins(dir.path()) };

@@ -98,6 +98,10 @@ pub fn plan(spec: &Spec, paths: &Paths, binaries: &Binaries) -> Result<Plan> {
     for node in spec.nodes() {
         processes.extend([planner.kubelet(&node)?, planner.proxy(&node)?]);
     }
+    for process in &mut processes {
+        let component = process.name.split("-node-").next().unwrap_or_default();
+        process.args.extend(spec.flags.get(component).cloned().unwrap_or_default());
+    }
     let forward = Forward { listen: spec.network.forward_proxy(), network: spec.network.clone() };
     Ok(Plan { processes, forward })
 }
@@ -280,4 +284,49 @@ impl Planner<'_> {
 
 fn flag(name: &str, path: &Path) -> String {
     format!("{name}={}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::binaries::{OWN, SYSTEM};
+
+    fn planned(spec: &Spec) -> Plan {
+        let dir = tempfile::tempdir().unwrap();
+        for name in OWN.iter().chain(SYSTEM.iter().map(|(name, _)| name)) {
+            fs::write(dir.path().join(name), "").unwrap();
+            fs::set_permissions(dir.path().join(name), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        plan(spec, &Paths::new("/state".into()), &Binaries::new(dir.path())).unwrap()
+    }
+
+    #[test]
+    fn names_are_unique_and_nodes_run_in_their_namespaces() {
+        let plan = planned(&Spec { nodes: 3, ..Spec::default() });
+        let mut names: Vec<_> = plan.processes.iter().map(|process| &process.name).collect();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), 6 + 3 * 3);
+        for process in &plan.processes {
+            let of_node = process.name.contains("-node-");
+            assert_eq!(process.inside.is_some(), of_node, "{}", process.name);
+            assert_eq!(process.command_line()[0] == "nsenter", of_node, "{}", process.name);
+        }
+    }
+
+    #[test]
+    fn flags_reach_their_component_only() {
+        let flags = [("kubelet".to_owned(), vec!["--max-pods=5".to_owned()])].into();
+        let plan = planned(&Spec { nodes: 2, flags, ..Spec::default() });
+        let with: Vec<_> = plan
+            .processes
+            .iter()
+            .filter(|process| process.args.contains(&"--max-pods=5".to_owned()))
+            .map(|process| process.name.as_str())
+            .collect();
+        assert_eq!(with, ["kubelet-node-1", "kubelet-node-2"]);
+    }
 }

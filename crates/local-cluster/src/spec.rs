@@ -1,5 +1,6 @@
 //! What a cluster is: its size, addresses and ports.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,9 @@ pub struct Spec {
     pub ports: Ports,
     /// Whether names outside the cluster are asked for at this machine's resolvers.
     pub forward_dns: bool,
+    /// More flags for components, by their names: `apiserver`, `kubelet`, ...
+    #[serde(default)]
+    pub flags: BTreeMap<String, Vec<String>>,
 }
 
 /// A cluster's addresses. Clusters side by side differ in their number only.
@@ -95,11 +99,21 @@ impl Ports {
 
 impl Default for Spec {
     fn default() -> Self {
-        Self { nodes: 1, network: Network { number: 0 }, ports: Ports::default(), forward_dns: true }
+        Self {
+            nodes: 1,
+            network: Network { number: 0 },
+            ports: Ports::default(),
+            forward_dns: true,
+            flags: BTreeMap::new(),
+        }
     }
 }
 
 impl Spec {
+    /// The components that can be given flags.
+    pub const COMPONENTS: [&'static str; 6] =
+        ["apiserver", "controller-manager", "scheduler", "dns", "kubelet", "proxy"];
+
     /// The cluster's nodes.
     pub fn nodes(&self) -> impl Iterator<Item = Node> + '_ {
         (1..=self.nodes).map(|number| Node { network: self.network.clone(), number })

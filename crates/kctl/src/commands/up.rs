@@ -1,5 +1,6 @@
 //! `kctl up`: a cluster on this machine.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,6 +31,11 @@ pub struct Args {
     /// Put the images of this OCI image layout into the cluster's registry
     #[arg(long, value_name = "DIR")]
     pub images: Option<PathBuf>,
+
+    /// One more flag for a component, as in controller-manager=--node-monitor-grace-period=5s; may be repeated, and
+    /// replaces those that the cluster had
+    #[arg(long = "component-flag", value_name = "COMPONENT=FLAG", value_parser = component_flag)]
+    pub component_flags: Vec<(String, String)>,
 
     /// Number of the cluster, to run several beside each other
     #[arg(long, default_value_t = 0, hide = true)]
@@ -66,12 +72,37 @@ async fn start(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn component_flag(text: &str) -> Result<(String, String), String> {
+    let known = Spec::COMPONENTS;
+    match text.split_once('=') {
+        Some((component, flag)) if known.contains(&component) && flag.starts_with("--") => {
+            Ok((component.to_owned(), flag.to_owned()))
+        }
+        _ => Err(format!("must be COMPONENT=--FLAG with one of {}", known.join(", "))),
+    }
+}
+
+/// The flags of each component.
+fn flags(pairs: &[(String, String)]) -> BTreeMap<String, Vec<String>> {
+    let mut flags = BTreeMap::<String, Vec<String>>::new();
+    for (component, flag) in pairs {
+        flags.entry(component.clone()).or_default().push(flag.clone());
+    }
+    flags
+}
+
 /// The cluster that is there, with as many nodes as asked for, or a new one.
 fn cluster(args: &Args) -> Result<Cluster> {
     let Some(known) = Cluster::load(&args.state_dir)? else {
         let network = Network { number: args.number };
         let ports = if args.number == 0 { Default::default() } else { gantry_local_cluster::Ports::free()? };
-        let spec = Spec { nodes: args.nodes.unwrap_or(1), network, ports, forward_dns: true };
+        let spec = Spec {
+            nodes: args.nodes.unwrap_or(1),
+            network,
+            ports,
+            flags: flags(&args.component_flags),
+            ..Spec::default()
+        };
         return Ok(Cluster::new(&args.state_dir, spec)?);
     };
     let (has, wanted) = (known.spec().nodes, args.nodes.unwrap_or(known.spec().nodes));
@@ -81,7 +112,11 @@ fn cluster(args: &Args) -> Result<Cluster> {
         }
         eprintln!("note: the cluster had {has} nodes; those above {wanted} will show as NotReady");
     }
-    Ok(Cluster::new(&args.state_dir, Spec { nodes: wanted, ..known.spec().clone() })?)
+    let mut spec = Spec { nodes: wanted, ..known.spec().clone() };
+    if !args.component_flags.is_empty() {
+        spec.flags = flags(&args.component_flags);
+    }
+    Ok(Cluster::new(&args.state_dir, spec)?)
 }
 
 fn home_kubeconfig() -> Result<PathBuf> {
