@@ -4,6 +4,7 @@ mod transfer;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use containerd_client::services::v1::{
@@ -33,13 +34,44 @@ const PULL_LIMIT: Duration = Duration::from_secs(3600);
 /// Past its last use, what an abandoned pull left is kept for so long, for the next attempt to take up.
 const LEASE_HOURS: i64 = 2;
 
-type Outcome = Shared<BoxFuture<'static, Result<ImageInfo>>>;
+/// What is pulled, and with whose permission. Callers with other credentials do not share a pull: the image may not be
+/// theirs to have.
+type Key = (Reference, Option<RegistryAuth>);
 
-/// Pulls that are going on. Callers with other credentials do not share one: the image may not be theirs to have.
+/// A pull that is going on.
+#[derive(Clone)]
+struct Running {
+    number: u64,
+    callers: usize,
+    outcome: Shared<BoxFuture<'static, Result<ImageInfo>>>,
+    progress: watch::Receiver<PullProgress>,
+}
+
+/// All pulls that are going on.
 #[derive(Default)]
 pub(super) struct Pulls {
-    running: Mutex<HashMap<(Reference, Option<RegistryAuth>), (u64, Outcome, watch::Receiver<PullProgress>)>>,
-    next: std::sync::atomic::AtomicU64,
+    running: Mutex<HashMap<Key, Running>>,
+    next: AtomicU64,
+}
+
+/// One who waits for a pull. The table forgets the pull when it is done, so that the next caller begins a new one, and
+/// when nobody waits for it any more, which ends it.
+struct Caller<'a> {
+    pulls: &'a Pulls,
+    key: Key,
+    number: u64,
+    done: bool,
+}
+
+impl Drop for Caller<'_> {
+    fn drop(&mut self) {
+        let mut running = self.pulls.running.lock();
+        let Some(pull) = running.get_mut(&self.key).filter(|pull| pull.number == self.number) else { return };
+        pull.callers -= 1;
+        if self.done || pull.callers == 0 {
+            running.remove(&self.key);
+        }
+    }
 }
 
 /// One pull.
@@ -58,34 +90,29 @@ impl Inner {
         progress: Option<ProgressSink>,
     ) -> Result<ImageInfo> {
         let key = (Reference::parse(reference)?, auth);
-        let (number, outcome, mut seen) = {
-            let mut running = inner.pulls.running.lock();
-            running.entry(key.clone()).or_insert_with(|| Self::begin(inner, key.clone())).clone()
+        let Running { number, outcome, progress: mut seen, .. } = {
+            let mut pulls = inner.pulls.running.lock();
+            let running = pulls.entry(key.clone()).or_insert_with(|| Self::begin(inner, key.clone()));
+            running.callers += 1;
+            running.clone()
         };
-        let forward = async {
-            let Some(sink) = progress else { return std::future::pending().await };
-            while seen.changed().await.is_ok() {
+        let mut caller = Caller { pulls: &inner.pulls, key, number, done: false };
+        let forwarding = async {
+            while let Some(sink) = &progress {
                 sink.send_replace(*seen.borrow_and_update());
+                if seen.changed().await.is_err() {
+                    break;
+                }
             }
-            std::future::pending().await
         };
-        let result = tokio::select! {
-            result = outcome => result,
-            () = forward => Err(Error::Runtime { call: "pull", reason: "its progress ended before it".into() }),
-        };
-        let mut running = inner.pulls.running.lock();
-        if running.get(&key).is_some_and(|(known, ..)| *known == number) {
-            running.remove(&key);
-        }
+        let (result, ()) = tokio::join!(outcome, forwarding);
+        caller.done = true;
         result
     }
 
-    fn begin(
-        inner: &Arc<Self>,
-        (reference, auth): (Reference, Option<RegistryAuth>),
-    ) -> (u64, Outcome, watch::Receiver<PullProgress>) {
+    fn begin(inner: &Arc<Self>, (reference, auth): Key) -> Running {
         let (progress, seen) = watch::channel(PullProgress::default());
-        let number = inner.pulls.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let number = inner.pulls.next.fetch_add(1, Ordering::Relaxed);
         // Weak, because the table of running pulls belongs to what the pull needs.
         let weak = Arc::downgrade(inner);
         let pulling = async move {
@@ -95,7 +122,7 @@ impl Inner {
             let pulled = tokio::time::timeout(PULL_LIMIT, run(&inner, reference, auth, progress)).await;
             pulled.unwrap_or(Err(Error::Deadline { call: "pull", after: PULL_LIMIT }))
         };
-        (number, pulling.boxed().shared(), seen)
+        Running { number, callers: 0, outcome: pulling.boxed().shared(), progress: seen }
     }
 }
 

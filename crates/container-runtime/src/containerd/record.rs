@@ -37,12 +37,14 @@ pub(super) struct Finished {
 
 impl Created {
     pub(super) fn new(config: &ContainerConfig, image_id: &str, log_driver: &std::path::Path) -> Self {
+        // The shim cannot give a process an input and no output.
+        let nowhere = if config.stdin { "file:///dev/null" } else { "" };
         Self {
             image_id: image_id.to_owned(),
             cgroup: crate::spec::cgroup_path(config),
             tty: config.tty,
             stdin: config.stdin,
-            output: config.log.as_ref().map(|log| driver_uri(log_driver, log)).unwrap_or_default(),
+            output: config.log.as_ref().map(|log| driver_uri(log_driver, log)).unwrap_or(nowhere.into()),
         }
     }
 }
@@ -116,7 +118,7 @@ fn escape(text: &str) -> String {
     for byte in text.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {
-                escaped.push(byte.into())
+                escaped.push(byte.into());
             }
             _ => escaped.push_str(&format!("%{byte:02X}")),
         }
