@@ -92,7 +92,7 @@ pub struct ExecOutput {
 }
 
 /// How long output is still awaited after a process ended: a descendant may hold it open for ever.
-const OUTPUT_GRACE: Duration = Duration::from_secs(1);
+const OUTPUT_GRACE: Duration = Duration::from_secs(5);
 
 const SIGKILL: i32 = 9;
 
@@ -100,47 +100,100 @@ const SIGKILL: i32 = 9;
 pub(crate) async fn collect(session: ExecSession, timeout: Duration, limit: usize) -> Result<ExecOutput> {
     let ExecSession { stdin, stdout, stderr, control } = session;
     drop(stdin);
-    let out = tokio::spawn(read_bounded(stdout, limit));
-    let err = tokio::spawn(async move {
-        match stderr {
-            Some(stderr) => read_bounded(stderr, limit).await,
-            None => (Bytes::new(), false),
+    let (mut out, mut err) = (Kept::new(limit), Kept::new(limit));
+    let mut exit_code = None;
+    {
+        let reading = async {
+            let reading_err = async {
+                if let Some(stderr) = stderr {
+                    err.read(stderr).await;
+                }
+            };
+            tokio::join!(out.read(stdout), reading_err);
+        };
+        tokio::pin!(reading);
+        let mut read_all = false;
+        let waiting = async {
+            let waiting = control.wait();
+            tokio::pin!(waiting);
+            loop {
+                tokio::select! {
+                    code = &mut waiting => return code,
+                    () = &mut reading, if !read_all => read_all = true,
+                }
+            }
+        };
+        match tokio::time::timeout(timeout, waiting).await {
+            Ok(code) => exit_code = Some(code?),
+            Err(_) => control.kill(SIGKILL).await?,
         }
-    });
-    let waited = tokio::time::timeout(timeout, control.wait()).await;
-    let exit_code = match waited {
-        Ok(code) => code?,
-        Err(_) => {
-            out.abort();
-            err.abort();
-            control.kill(SIGKILL).await?;
-            return Err(Error::Deadline { call: "exec", after: timeout });
+        if exit_code.is_some() && !read_all {
+            // What is still missing after the grace is marked as such.
+            let _ = tokio::time::timeout(OUTPUT_GRACE, reading).await;
         }
-    };
-    let ((stdout, more_out), (stderr, more_err)) = tokio::join!(finish(out), finish(err));
-    Ok(ExecOutput { exit_code, stdout, stderr, truncated: more_out || more_err })
+    }
+    let exit_code = exit_code.ok_or(Error::Deadline { call: "exec", after: timeout })?;
+    let truncated = out.truncated || err.truncated;
+    Ok(ExecOutput { exit_code, stdout: out.bytes.into(), stderr: err.bytes.into(), truncated })
 }
 
-async fn finish(mut task: tokio::task::JoinHandle<(Bytes, bool)>) -> (Bytes, bool) {
-    match tokio::time::timeout(OUTPUT_GRACE, &mut task).await {
-        Ok(Ok(output)) => output,
-        Ok(Err(_)) | Err(_) => {
-            task.abort();
-            (Bytes::new(), true)
+/// The beginning of a stream.
+struct Kept {
+    bytes: Vec<u8>,
+    limit: usize,
+    truncated: bool,
+}
+
+impl Kept {
+    fn new(limit: usize) -> Self {
+        Self { bytes: Vec::new(), limit, truncated: false }
+    }
+
+    /// Reads to the end, so that the writer never blocks, and keeps the beginning.
+    async fn read(&mut self, mut from: Reader) {
+        let mut buffer = vec![0; 8192];
+        let cut = std::mem::replace(&mut self.truncated, true);
+        let mut too_much = false;
+        // A broken stream has ended; what was read so far is what there is.
+        while let Ok(read @ 1..) = from.read(&mut buffer).await {
+            let room = self.limit.saturating_sub(self.bytes.len()).min(read);
+            self.bytes.extend_from_slice(&buffer[..room]);
+            too_much |= room < read;
         }
+        self.truncated = cut || too_much;
     }
 }
 
-/// Reads to the end, so that the writer never blocks, and keeps the beginning.
-async fn read_bounded(mut from: Reader, limit: usize) -> (Bytes, bool) {
-    let mut kept = Vec::new();
-    let mut buffer = vec![0; 8192];
-    let mut truncated = false;
-    // A broken stream has ended; what was read so far is what there is.
-    while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        let room = limit.saturating_sub(kept.len()).min(read);
-        kept.extend_from_slice(&buffer[..room]);
-        truncated |= room < read;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process that has ended while something else still holds its output.
+    struct Ended;
+
+    #[async_trait]
+    impl ExecControl for Ended {
+        async fn resize(&self, _: TerminalSize) -> Result<()> {
+            Ok(())
+        }
+
+        async fn kill(&self, _: i32) -> Result<()> {
+            Ok(())
+        }
+
+        async fn wait(&self) -> Result<i32> {
+            Ok(0)
+        }
     }
-    (kept.into(), truncated)
+
+    #[tokio::test(start_paused = true)]
+    async fn output_that_stays_open_is_not_awaited_for_ever() {
+        let (read, mut write) = tokio::io::duplex(64);
+        tokio::io::AsyncWriteExt::write_all(&mut write, b"some").await.unwrap();
+        let session =
+            ExecSession { stdin: None, stdout: Box::pin(read), stderr: None, control: Arc::new(Ended) };
+        let output = collect(session, Duration::from_secs(60), 100).await.unwrap();
+        assert_eq!((&output.stdout[..], output.truncated), (&b"some"[..], true));
+        drop(write);
+    }
 }
