@@ -117,9 +117,12 @@ impl PodNetwork for BuiltinNetwork {
         Ok(PodAddresses { addresses: vec![IpAddr::V4(address)] })
     }
 
-    async fn teardown(&self, pod: &PodRef, _namespace: Option<&Path>) -> Result<(), Error> {
-        let uid = pod.uid.clone();
-        blocking(move || interface::disconnect(&uid)).await?;
+    async fn teardown(&self, pod: &PodRef, namespace: Option<&Path>) -> Result<(), Error> {
+        let (uid, namespace_exists) = (pod.uid.clone(), namespace.is_some_and(Path::exists));
+        blocking(
+            move || if namespace_exists { interface::disconnect(&uid) } else { interface::remove(&uid) },
+        )
+        .await?;
         // Only now may another pod get the address.
         self.allocations.lock().await.release(&pod.uid)
     }
@@ -133,7 +136,7 @@ impl PodNetwork for BuiltinNetwork {
         let stale: Vec<_> = self.allocations.lock().await.owners().difference(live).cloned().collect();
         for uid in &stale {
             let owner = uid.clone();
-            blocking(move || interface::disconnect(&owner)).await?;
+            blocking(move || interface::remove(&owner)).await?;
             self.allocations.lock().await.release(uid)?;
         }
         let live = live.clone();

@@ -54,7 +54,8 @@ pub trait PodNetwork: Send + Sync {
     /// Connects the pod's network namespace and returns the pod's addresses; the same ones when called again.
     async fn setup(&self, pod: &PodRef, namespace: &Path) -> Result<PodAddresses, Error>;
 
-    /// Disconnects the pod and frees its addresses. `namespace` may be gone already.
+    /// Disconnects the pod and frees its addresses. `namespace` may be gone already; if it is not, the caller
+    /// destroys it next, and what the provider made inside of it ends then.
     async fn teardown(&self, pod: &PodRef, namespace: Option<&Path>) -> Result<(), Error>;
 
     /// The addresses of a pod that is set up, as far as the provider remembers them.

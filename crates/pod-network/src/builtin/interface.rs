@@ -22,7 +22,7 @@ use super::{
 use crate::{
     Error,
     namespace::run_in,
-    netlink::{Connection, Mode},
+    netlink::{Connection, Mode, is_absent},
 };
 
 const POD_INTERFACE: &str = "eth0";
@@ -54,9 +54,11 @@ pub(super) fn connect(node: &Node, pod: &str, address: Ipv4Addr, namespace: &Pat
         }
         other => other.map_err(Error::netlink(format!("create veth pair {name}")))?,
     }
-    // A pod that reaches itself through a service leaves by the port that it came in on.
+    // A pod that reaches itself through a service leaves by the port that it came in on. A pair that was
+    // found may be down, after a disconnection that was not the end.
     let hairpin = LinkMessageBuilder::<LinkBridgePort>::default()
         .name(name.clone())
+        .up()
         .set_port_kind(rtnetlink::packet_route::link::InfoPortKind::Bridge)
         .hairpin(true)
         .build();
@@ -107,8 +109,20 @@ fn configure_pod(inside: &mut Connection, gateway: Ipv4Addr, address: Ipv4Addr) 
         .map_err(Error::netlink("add the pod's default route"))
 }
 
-/// Removes the pair; no error when there is none.
+/// Cuts the pod off at once; no error when it is not connected. The kernel takes tens of milliseconds, during
+/// which nobody else can change any interface, to delete a pair, but deletes those of ended namespaces in
+/// batches by itself. So the pair is only set down here, and ends with the pod's namespace.
 pub(super) fn disconnect(pod: &str) -> Result<(), Error> {
+    let name = host_name(pod);
+    let down = LinkUnspec::new_with_name(&name).down().build();
+    match links::open()?.change(RouteNetlinkMessage::SetLink(down), Mode::Modify) {
+        Err(error) if !is_absent(&error) => Err(Error::netlink(format!("set {name} down"))(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes the pair; no error when there is none.
+pub(super) fn remove(pod: &str) -> Result<(), Error> {
     links::delete(&mut links::open()?, &host_name(pod)).map(drop)
 }
 

@@ -151,6 +151,8 @@ fn setup_and_teardown_are_idempotent_and_leave_nothing() {
 
         node.inside(|| {
             wait(network.teardown(&one.reference, Some(&one.namespace))).unwrap();
+            // Cut off at once, before its namespace has ended.
+            assert!(run("ip -brief link show type veth").lines().any(|link| link.contains("DOWN")));
             wait(network.teardown(&one.reference, None)).unwrap();
             assert_eq!(std::fs::read_dir(&node.config.state_dir).unwrap().count(), 0);
             wait(network.remove()).unwrap();
