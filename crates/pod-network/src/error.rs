@@ -67,6 +67,9 @@ pub enum Error {
     /// Neither a direct route nor a tunnel is possible: the node's own address is on no interface.
     #[error("node address {0} is not configured on any interface of this node")]
     NodeAddressMissing(Ipv4Addr),
+    /// A CNI plugin or its configuration failed.
+    #[error(transparent)]
+    Cni(#[from] crate::CniError),
     /// A helper thread panicked, which is a bug.
     #[error("a helper thread of the pod network panicked")]
     Panicked,

@@ -7,7 +7,7 @@
 //!    the kubelet, and is found again by listing the directory.
 //! 2. [`PodNetwork`] connects such a network namespace. [`BuiltinNetwork`] does so over netlink with one
 //!    bridge per node and a veth pair per pod, hands out addresses from the node's pod range, and routes to
-//!    the other nodes.
+//!    the other nodes. Where the node has a CNI configuration, [`CniNetwork`] runs its plugins instead.
 //!
 //! ```no_run
 //! # use gantry_pod_network::*;
@@ -26,6 +26,7 @@
 //! ```
 
 mod builtin;
+mod cni;
 mod error;
 mod ipam;
 mod namespace;
@@ -36,6 +37,7 @@ mod sandbox;
 mod sysctl;
 
 pub use builtin::{BuiltinNetwork, Config};
+pub use cni::{CniNetwork, Dirs as CniDirs, Error as CniError};
 pub use error::Error;
 pub use ipnet::Ipv4Net;
 pub use network::{NodeRoute, PodAddresses, PodNetwork, PodRef};

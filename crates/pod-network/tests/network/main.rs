@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic in a helper is the test's report")]
 
+mod cni;
 mod connectivity;
 mod sandboxes;
 mod support;
