@@ -1,5 +1,6 @@
 //! A cluster for one test.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -59,6 +60,11 @@ impl Output {
 impl TestCluster {
     /// Starts a cluster and waits until its nodes are Ready.
     pub async fn start(nodes: u8) -> Self {
+        Self::start_with(nodes, &[]).await
+    }
+
+    /// Starts a cluster whose components get more flags.
+    pub async fn start_with(nodes: u8, flags: &[(&str, &str)]) -> Self {
         let (number, network) = free_number();
         let dir = tempfile::Builder::new().prefix("gantry-test-").tempdir().expect("a temporary directory");
         let spec = Spec {
@@ -66,7 +72,7 @@ impl TestCluster {
             network,
             ports: Ports::free().expect("free ports"),
             forward_dns: false,
-            ..Spec::default()
+            flags: by_component(flags),
         };
         let cluster = Cluster::new(&dir.path().join("state"), spec).expect("a cluster");
         let test = Self { cluster, bin: bin_dir(), ended: false, _dir: dir, _number: number };
@@ -231,6 +237,14 @@ where
 {
     let what = what.to_owned();
     async move { wait::until(limit, POLL, &what, attempt).await.unwrap_or_else(|error| panic!("{error}")) }
+}
+
+fn by_component(flags: &[(&str, &str)]) -> BTreeMap<String, Vec<String>> {
+    let mut all = BTreeMap::<String, Vec<String>>::new();
+    for (component, flag) in flags {
+        all.entry((*component).to_owned()).or_default().push((*flag).to_owned());
+    }
+    all
 }
 
 /// A number that no cluster of this machine has, and a lock that keeps other tests from taking it.
