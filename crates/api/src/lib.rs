@@ -8,16 +8,19 @@
 //! - [`selector`]: which objects a request or a controller is about;
 //! - [`schema`]: the descriptors with the merge semantics and rules that the wire does not say.
 
+mod defaults;
 pub mod field;
 pub mod json;
 mod kind;
 mod object;
 pub mod patch;
+mod prepare;
 pub mod registry;
 pub mod scalars;
 pub mod schema;
 pub mod selector;
 pub mod strategy;
+pub mod validation;
 pub mod yaml;
 
 pub use kind::{GroupVersionKind, Kind, Scope, Subresource};

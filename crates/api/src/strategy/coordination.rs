@@ -3,9 +3,10 @@
 use crate::coordination::v1::Lease;
 use crate::field::ErrorList;
 use crate::strategy::Strategy;
+use crate::validation;
 
 impl Strategy for Lease {
     fn validate(&self) -> ErrorList {
-        ErrorList::new()
+        validation::lease::lease(self)
     }
 }

@@ -6,88 +6,193 @@ use crate::core::v1::{
 };
 use crate::field::ErrorList;
 use crate::strategy::Strategy;
+use crate::{defaults, prepare, validation};
 
 impl Strategy for ConfigMap {
     fn validate(&self) -> ErrorList {
-        ErrorList::new()
+        validation::config::config_map(self)
+    }
+
+    fn validate_update(&self, old: &Self) -> ErrorList {
+        validation::config::config_map_update(self, old)
     }
 }
 
 impl Strategy for Endpoints {
+    fn set_defaults(&mut self) {
+        defaults::service::endpoints(self);
+    }
+
     fn validate(&self) -> ErrorList {
-        ErrorList::new()
+        validation::endpoints::endpoints(self)
     }
 }
 
 impl Strategy for Event {
     fn validate(&self) -> ErrorList {
-        ErrorList::new()
+        validation::event::core(self)
     }
 }
 
 impl Strategy for LimitRange {
+    fn set_defaults(&mut self) {
+        defaults::core::limit_range(self);
+    }
+
     fn validate(&self) -> ErrorList {
-        ErrorList::new()
+        validation::policy::limit_range(self)
     }
 }
 
 impl Strategy for Namespace {
+    fn set_defaults(&mut self) {
+        defaults::core::namespace(self);
+    }
+
+    fn prepare_for_create(&mut self) {
+        prepare::namespace(self);
+    }
+
     fn validate(&self) -> ErrorList {
-        ErrorList::new()
+        validation::namespace::namespace(self)
+    }
+
+    fn validate_status_update(&self, old: &Self) -> ErrorList {
+        validation::namespace::status_update(self, old)
     }
 }
 
 impl Strategy for Node {
+    fn set_defaults(&mut self) {
+        defaults::core::node(self);
+    }
+
     fn validate(&self) -> ErrorList {
-        ErrorList::new()
+        validation::node::node(self)
+    }
+
+    fn validate_update(&self, old: &Self) -> ErrorList {
+        validation::node::update(self, old)
+    }
+
+    fn validate_status_update(&self, old: &Self) -> ErrorList {
+        validation::node::status_update(self, old)
     }
 }
 
 impl Strategy for PersistentVolume {
+    fn set_defaults(&mut self) {
+        defaults::storage::persistent_volume(self);
+    }
+
+    fn prepare_for_create(&mut self) {
+        prepare::persistent_volume(self);
+    }
+
     fn validate(&self) -> ErrorList {
-        ErrorList::new()
+        validation::storage::volume(self)
+    }
+
+    fn validate_update(&self, old: &Self) -> ErrorList {
+        validation::storage::volume_update(self, old)
     }
 }
 
 impl Strategy for PersistentVolumeClaim {
+    fn set_defaults(&mut self) {
+        defaults::storage::claim(self);
+    }
+
+    fn prepare_for_create(&mut self) {
+        prepare::claim(self);
+    }
+
     fn validate(&self) -> ErrorList {
-        ErrorList::new()
+        validation::storage::claim(self)
+    }
+
+    fn validate_update(&self, old: &Self) -> ErrorList {
+        validation::storage::claim_update(self, old)
     }
 }
 
 impl Strategy for Pod {
+    fn set_defaults(&mut self) {
+        defaults::pod::pod(self);
+    }
+
+    fn prepare_for_create(&mut self) {
+        prepare::pod(self);
+    }
+
     fn validate(&self) -> ErrorList {
-        ErrorList::new()
+        validation::pod::pod(self)
+    }
+
+    fn validate_update(&self, old: &Self) -> ErrorList {
+        validation::pod::update(self, old)
     }
 }
 
 impl Strategy for PodTemplate {
+    fn set_defaults(&mut self) {
+        defaults::pod::pod_template(self);
+    }
+
     fn validate(&self) -> ErrorList {
-        ErrorList::new()
+        validation::pod::pod_template(self)
     }
 }
 
 impl Strategy for ReplicationController {
+    fn set_defaults(&mut self) {
+        defaults::apps::replication_controller(self);
+    }
+
     fn validate(&self) -> ErrorList {
-        ErrorList::new()
+        validation::apps::replication_controller(self)
     }
 }
 
 impl Strategy for ResourceQuota {
     fn validate(&self) -> ErrorList {
-        ErrorList::new()
+        validation::policy::quota(self)
+    }
+
+    fn validate_update(&self, old: &Self) -> ErrorList {
+        validation::policy::quota_update(self, old)
     }
 }
 
 impl Strategy for Secret {
+    fn set_defaults(&mut self) {
+        defaults::core::secret(self);
+    }
+
     fn validate(&self) -> ErrorList {
-        ErrorList::new()
+        validation::config::secret(self)
+    }
+
+    fn validate_update(&self, old: &Self) -> ErrorList {
+        validation::config::secret_update(self, old)
     }
 }
 
 impl Strategy for Service {
+    fn set_defaults(&mut self) {
+        defaults::service::service(self);
+    }
+
+    fn prepare_for_update(&mut self, old: &Self) {
+        prepare::service_update(self, old);
+    }
+
     fn validate(&self) -> ErrorList {
-        ErrorList::new()
+        validation::service::service(self)
+    }
+
+    fn validate_update(&self, old: &Self) -> ErrorList {
+        validation::service::service_update(self, old)
     }
 }
 
@@ -99,6 +204,10 @@ impl Strategy for ServiceAccount {
 
 impl Strategy for crate::events::v1::Event {
     fn validate(&self) -> ErrorList {
-        ErrorList::new()
+        validation::event::events(self)
+    }
+
+    fn validate_update(&self, old: &Self) -> ErrorList {
+        validation::event::events_update(self, old)
     }
 }

@@ -1,0 +1,20 @@
+//! What makes an object valid, rule by rule, with upstream's messages.
+//!
+//! Each function gets a value and its path and adds every rule that it breaks to the list, so that a client sees
+//! all mistakes at once. [`meta`] holds for all kinds; the rest is called by the kinds' strategies.
+
+pub(crate) mod apps;
+mod common;
+pub(crate) mod config;
+pub(crate) mod endpoints;
+pub(crate) mod event;
+pub(crate) mod lease;
+pub mod meta;
+pub mod names;
+pub(crate) mod namespace;
+pub(crate) mod node;
+pub(crate) mod pod;
+pub(crate) mod policy;
+pub(crate) mod selector;
+pub(crate) mod service;
+pub(crate) mod storage;
