@@ -230,4 +230,61 @@ mod tests {
         let error = parse(&["log", "/l", "max-size", "0"]).unwrap_err();
         assert_eq!(error.to_string(), "max-size: \"0\" is not a positive number");
     }
+
+    /// Runs a driver on pipes of our own; gives their writing ends.
+    fn start(options: Options) -> (File, File, std::thread::JoinHandle<io::Result<()>>) {
+        let [out, err, ready] = [0; 3].map(|_| io::pipe().unwrap());
+        let (stdout, stderr, done) = (out.0.into(), err.0.into(), ready.1.into());
+        let driver = std::thread::spawn(move || run(options, stdout, stderr, done));
+        // The container may start when this ends.
+        let mut nothing = Vec::new();
+        File::from(OwnedFd::from(ready.0)).read_to_end(&mut nothing).unwrap();
+        (File::from(OwnedFd::from(out.1)), File::from(OwnedFd::from(err.1)), driver)
+    }
+
+    fn texts(path: &std::path::Path) -> Vec<String> {
+        let log = std::fs::read_to_string(path).unwrap();
+        log.lines().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect()
+    }
+
+    #[test]
+    fn both_outputs_are_written_to_their_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pod/0.log");
+        let options = Options { path: path.clone(), policy: RotationPolicy::default() };
+        let (mut out, mut err, driver) = start(options);
+        io::Write::write_all(&mut out, b"one\ntwo").unwrap();
+        drop(out);
+        // The other output goes on.
+        io::Write::write_all(&mut err, b"error\n").unwrap();
+        drop(err);
+        driver.join().unwrap().unwrap();
+        let mut texts = texts(&path);
+        texts.sort();
+        assert_eq!(texts, ["stderr F error", "stdout F one", "stdout P two"]);
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_written_holds_nobody_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("0.log");
+        // A directory is in the way.
+        std::fs::create_dir(&path).unwrap();
+        let options = Options { path: path.clone(), policy: RotationPolicy::default() };
+        let (mut out, err, driver) = start(options);
+        let lost = b"lost\n".repeat(100_000);
+        io::Write::write_all(&mut out, &lost).unwrap();
+        std::fs::remove_dir(&path).unwrap();
+        // More than the pipe holds, so that something comes after the way was clear.
+        io::Write::write_all(&mut out, &b"kept\n".repeat(50_000)).unwrap();
+        drop((out, err));
+        driver.join().unwrap().unwrap();
+        let texts = texts(&path);
+        assert!(
+            texts[0].starts_with("stderr F log driver: ") && texts[0].contains("bytes were lost"),
+            "{}",
+            texts[0]
+        );
+        assert_eq!(texts.last().unwrap(), "stdout F kept");
+    }
 }
