@@ -1,6 +1,8 @@
 //! The fields that selectors may name.
 
-use crate::core::v1::{Event, Namespace, Node, Pod, PodSpec, PodStatus, ReplicationController, Secret, Service};
+use crate::core::v1::{
+    Event, Namespace, Node, Pod, PodSpec, PodStatus, ReplicationController, Secret, Service,
+};
 
 /// A field's path and its value.
 pub(super) type Field = (&'static str, String);

@@ -228,7 +228,8 @@ mod tests {
         meta.labels.insert("app".into(), "web".into());
         let raw = Object::encode(&pod);
         for revision in [1, 9, 10, 1_234_567, i64::MAX] {
-            let entry = Entry::new(<Pod as Resource>::kind(), "ns/a".into(), revision, &raw, Attributes::of(&pod));
+            let entry =
+                Entry::new(<Pod as Resource>::kind(), "ns/a".into(), revision, &raw, Attributes::of(&pod));
             assert_eq!(entry.raw(), &raw[..]);
             let object = entry.object().unwrap();
             assert_eq!(object.meta().resource_version, revision.to_string());
