@@ -21,10 +21,10 @@ fn no_connection_fails_while_endpoints_and_the_proxy_come_and_go() {
         bed.endpoints(Tcp, &[&pods[0]]);
         bed.sync();
         let done = AtomicBool::new(false);
-        let (outside, namespace) = (bed.outside.clone(), client.namespace.clone());
+        let (outside, namespace) = (bed.outside.clone(), &client.namespace);
         let asked = thread::scope(|scope| {
             let load =
-                [(&namespace, CLUSTER_IP, PORT), (&outside, NODE_IP, NODE_PORT)].map(|(from, to, port)| {
+                [(namespace, CLUSTER_IP, PORT), (&outside, NODE_IP, NODE_PORT)].map(|(from, to, port)| {
                     let done = &done;
                     scope.spawn(move || {
                         let mut asked = 0_usize;
