@@ -6,6 +6,7 @@ use std::sync::Arc;
 use gantry_telemetry::health::Checks;
 use tokio_util::sync::CancellationToken;
 
+use crate::bootstrap;
 use crate::grpc;
 use crate::nodes::{NodeTlsError, Nodes};
 use crate::options::{self, Options};
@@ -76,11 +77,16 @@ impl App {
         let service = pipeline::wrap(Split::new(grpc, rest));
         // The caches and the store outlive the drain: requests under way still need them.
         let end = CancellationToken::new();
-        let background = tokio::spawn(self.verbs.run(end.clone()));
+        let caches = tokio::spawn(Arc::clone(&self.verbs).run(end.clone()));
+        let verbs = Arc::clone(&self.verbs);
+        let stopping = stop.clone();
+        let bootstrap = tokio::spawn(async move { bootstrap::run(&verbs, stopping).await });
         self.server.run(service, stop).await;
         end.cancel();
-        if let Err(error) = background.await {
-            tracing::error!(%error, "the watch caches ended badly");
+        for (what, task) in [("bootstrap", bootstrap), ("watch caches", caches)] {
+            if let Err(error) = task.await {
+                tracing::error!(%error, what, "a background task ended badly");
+            }
         }
         Ok(())
     }
