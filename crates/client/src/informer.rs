@@ -186,19 +186,6 @@ impl<T: Resource> Informer<T> {
         self.shared.synced.subscribe().wait_for(|synced| *synced).await.is_ok()
     }
 
-    /// Takes over what the API server answered to a write of this process, so that the next look at the store sees it
-    /// and need not guess what is still under way. The watch brings the same state later, and nothing happens then.
-    pub fn note(&self, object: T) {
-        self.shared.apply(|store| store.upsert(object));
-    }
-
-    /// Takes over that this process deleted an object at once. One that stays for a while, with a deletion time, is a
-    /// case for [`Informer::note`].
-    pub fn note_deleted(&self, object: &T) {
-        let key = ObjectKey::of(object);
-        self.shared.apply(|store| store.bury(&key, &object.meta().uid));
-    }
-
     /// Events from now on. A subscriber never loses one unnoticed: where it lags or joins late, it gets
     /// [`Event::Resync`].
     #[must_use]

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use super::{ObjectKey, Shared, Store, Transform};
+use super::{ObjectKey, Shared, Transform};
 use crate::watch::RawWatch;
 use crate::{Backoff, Client, Error, api};
 
@@ -106,18 +106,13 @@ impl<T: Resource> Reflector<T> {
             }
             let metadata = page.metadata.unwrap_or_default();
             if metadata.r#continue.is_empty() {
-                let revision: i64 = metadata
+                let revision = metadata
                     .resource_version
                     .parse()
                     .map_err(|_| Error::Incomplete { missing: "the list's resource version" })?;
-                self.shared.store.forget_tombstones();
                 for key in self.shared.store.keys() {
                     if !seen.contains(&key) {
-                        // What is newer than the list was noted by this process meanwhile.
-                        let is_old =
-                            |store: &Store<T>| store.revision(&key).is_some_and(|own| own <= revision);
-                        self.shared
-                            .apply(|store| if is_old(store) { store.remove(&key, None) } else { None });
+                        self.shared.apply(|store| store.remove(&key, None));
                     }
                 }
                 return Ok(revision);

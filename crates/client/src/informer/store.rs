@@ -1,6 +1,6 @@
 //! The objects of an informer, with indexes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -74,9 +74,6 @@ struct Inner<T> {
     namespaces: HashMap<String, HashMap<String, Arc<T>>>,
     len: usize,
     indexes: Vec<Index<T>>,
-    /// Uids of objects that this process deleted and whose deletion was not watched yet: older states of them that are
-    /// still under way must not bring them back.
-    tombstones: HashSet<String>,
 }
 
 /// The objects of an informer. Cheap to clone; clones see the same objects.
@@ -102,8 +99,7 @@ impl<T: Resource> Store<T> {
             .into_iter()
             .map(|(name, values)| Index { name, values, buckets: HashMap::new() })
             .collect();
-        let inner = Inner { namespaces: HashMap::new(), len: 0, indexes, tombstones: HashSet::new() };
-        Self { inner: Arc::new(RwLock::new(inner)) }
+        Self { inner: Arc::new(RwLock::new(Inner { namespaces: HashMap::new(), len: 0, indexes })) }
     }
 
     /// One object; the namespace of cluster-scoped ones is empty.
@@ -169,9 +165,6 @@ impl<T: Resource> Store<T> {
         let new = Arc::new(object);
         let mut inner = self.inner.write();
         let inner = &mut *inner;
-        if inner.tombstones.contains(&new.meta().uid) {
-            return None;
-        }
         // Allocates the namespace's name only once.
         if !inner.namespaces.contains_key(new.namespace()) {
             inner.namespaces.insert(new.namespace().to_owned(), HashMap::new());
@@ -204,17 +197,7 @@ impl<T: Resource> Store<T> {
     pub(super) fn remove(&self, key: &ObjectKey, last: Option<T>) -> Option<Event<T>> {
         let mut inner = self.inner.write();
         let inner = &mut *inner;
-        if let Some(last) = &last {
-            inner.tombstones.remove(&last.meta().uid);
-        }
         let objects = inner.namespaces.get_mut(&key.namespace)?;
-        // A late deletion must not remove a successor of the same name.
-        if let (Some(last), Some(present)) = (&last, objects.get(&key.name))
-            && last.meta().uid != present.meta().uid
-            && revision(last) <= revision(&**present)
-        {
-            return None;
-        }
         let old = objects.remove(&key.name)?;
         if objects.is_empty() {
             inner.namespaces.remove(&key.namespace);
@@ -224,28 +207,6 @@ impl<T: Resource> Store<T> {
             index.remove(&old);
         }
         Some(Event::Deleted(last.map_or(old, Arc::new)))
-    }
-}
-
-impl<T: Resource> Store<T> {
-    /// Removes an object that this process deleted.
-    pub(super) fn bury(&self, key: &ObjectKey, uid: &str) -> Option<Event<T>> {
-        let present = self.get_key(key)?;
-        if present.meta().uid != uid {
-            return None;
-        }
-        self.inner.write().tombstones.insert(uid.to_owned());
-        self.remove(key, None)
-    }
-
-    /// Forgets the deletions of this process, after a list.
-    pub(super) fn forget_tombstones(&self) {
-        self.inner.write().tombstones.clear();
-    }
-
-    /// The revision of an object that is there.
-    pub(super) fn revision(&self, key: &ObjectKey) -> Option<i64> {
-        self.get_key(key).map(|object| revision(&*object))
     }
 }
 
@@ -288,24 +249,6 @@ mod tests {
         assert!(matches!(store.remove(&ObjectKey::new("default", "a"), None), Some(Event::Deleted(_))));
         assert!(store.by_index("node", "n2").is_empty());
         assert!(store.is_empty() && store.list().is_empty());
-    }
-
-    #[test]
-    fn what_this_process_deleted_does_not_come_back() {
-        let store = store();
-        let mut first = pod("a", "n1", 1);
-        first.meta_mut().uid = "u1".into();
-        let mut late = pod("a", "n2", 2);
-        late.meta_mut().uid = "u1".into();
-        let mut successor = pod("a", "n3", 4);
-        successor.meta_mut().uid = "u2".into();
-        store.upsert(first);
-        assert!(matches!(store.bury(&ObjectKey::new("default", "a"), "u1"), Some(Event::Deleted(_))));
-        assert!(store.upsert(late.clone()).is_none());
-        assert!(store.upsert(successor).is_some());
-        late.meta_mut().resource_version = "3".into();
-        assert!(store.remove(&ObjectKey::new("default", "a"), Some(late)).is_none(), "the successor stays");
-        assert_eq!(store.len(), 1);
     }
 
     #[test]

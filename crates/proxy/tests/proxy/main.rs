@@ -4,7 +4,6 @@
 
 mod bed;
 mod flows;
-mod load;
 mod scale;
 mod services;
 #[path = "../../../pod-network/tests/network/support.rs"]

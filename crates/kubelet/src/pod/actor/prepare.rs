@@ -1,0 +1,223 @@
+//! Sandbox and volumes: what has to be there before containers start.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use gantry_api::core::v1::{Pod, VolumeSource};
+use gantry_pod_network::{PodNetwork, PodRef, SandboxSpec};
+use tokio_util::sync::CancellationToken;
+
+use super::message::{Connected, Trouble};
+use crate::container::fields::FieldContext;
+use crate::host::Host;
+use crate::paths::PodPaths;
+use crate::pod::actor::references::Followed;
+use crate::volumes::{atomic, dns, hosts, payload, setup};
+
+/// Everything a pod's tasks need to know.
+#[derive(Clone)]
+pub(super) struct Job {
+    pub(super) host: Arc<Host>,
+    pub(super) pod: Arc<Pod>,
+    pub(super) paths: PodPaths,
+    pub(super) references: Arc<Followed>,
+    /// Cancelled when the pod is to end.
+    pub(super) stop: CancellationToken,
+}
+
+impl Job {
+    pub(super) fn pod_ref(&self) -> PodRef {
+        let meta = self.pod.metadata.clone().unwrap_or_default();
+        PodRef::new(meta.uid, meta.namespace, meta.name)
+    }
+
+    fn hostname(&self) -> String {
+        let name = self.pod.metadata.as_ref().map_or("", |meta| meta.name.as_str());
+        self.pod.spec.as_ref().map(|spec| hosts::hostname(spec, name)).unwrap_or_default()
+    }
+
+    /// Waits for `future` unless the pod is to end.
+    pub(super) async fn unless_stopped<T>(&self, future: impl Future<Output = T>) -> Result<T, Trouble> {
+        self.stop.run_until_cancelled(future).await.ok_or(Trouble::Cancelled)
+    }
+}
+
+/// The node's pod network, as soon as there is one.
+async fn network(job: &Job) -> Result<Arc<dyn PodNetwork>, Trouble> {
+    let mut network = job.host.network.clone();
+    let ready = job.unless_stopped(network.wait_for(Option::is_some)).await?;
+    let network = ready.ok().and_then(|network| network.clone());
+    network.ok_or(Trouble::Failed { reason: "NetworkNotReady", message: "the node is shutting down".into() })
+}
+
+/// Makes the pod's namespaces and cgroup, and connects it.
+pub(super) async fn sandbox(job: Job) -> Result<Connected, Trouble> {
+    let failed = |message: String| Trouble::Failed { reason: "FailedCreatePodSandBox", message };
+    let spec = job.pod.spec.clone().unwrap_or_default();
+    let pod = job.pod_ref();
+    let sysctls = spec.security_context.iter().flat_map(|context| &context.sysctls);
+    let sandbox = SandboxSpec {
+        network: !spec.host_network,
+        ipc: !spec.host_ipc,
+        hostname: (!spec.host_network).then(|| job.hostname()),
+        sysctls: sysctls.map(|sysctl| (sysctl.name.clone(), sysctl.value.clone())).collect(),
+    };
+    let cgroups = job.host.cgroups.clone();
+    let (cgroup_spec, uid) = (spec.clone(), pod.uid.clone());
+    let cgroup = tokio::task::spawn_blocking(move || cgroups.create(&cgroup_spec, &uid));
+    let namespaces =
+        job.host.sandboxes.create(&pod.uid, &sandbox).await.map_err(|error| failed(chain(&error)))?;
+    match cgroup.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => return Err(failed(format!("cannot make the pod's cgroup: {error}"))),
+        Err(error) => return Err(failed(format!("cannot make the pod's cgroup: {error}"))),
+    }
+    let addresses = match &namespaces.network {
+        Some(namespace) => {
+            let network = network(&job).await?;
+            network.setup(&pod, namespace).await.map_err(|error| failed(chain(&error)))?.addresses
+        }
+        None => job.host.facts.addresses.clone(),
+    };
+    write_hosts(&job, &addresses).await?;
+    Ok(Connected { namespaces, addresses })
+}
+
+/// An error with all its causes: the outermost alone seldom says what to do.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+fn mount_failed(message: String) -> Trouble {
+    Trouble::Failed { reason: "FailedMount", message }
+}
+
+/// Makes all volumes; answers with where each is.
+pub(super) async fn volumes(job: Job) -> Result<BTreeMap<String, PathBuf>, Trouble> {
+    let objects = job.unless_stopped(job.references.objects()).await?;
+    // Fields that need the pod's address are filled in again once it is known.
+    let context = job.host.field_context(&[]);
+    blocking(move || make_volumes(&job, &objects, &context)).await
+}
+
+/// Writes the volumes that show objects anew.
+pub(super) async fn refresh(job: Job, addresses: Vec<std::net::IpAddr>) -> Result<(), Trouble> {
+    let objects = job.unless_stopped(job.references.objects()).await?;
+    let context = job.host.field_context(&addresses);
+    blocking(move || {
+        let spec = job.pod.spec.clone().unwrap_or_default();
+        for volume in &spec.volumes {
+            if let Some(source) = &volume.volume_source {
+                show(&job, &volume.name, source, &objects, &context)?;
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Trouble> + Send + 'static,
+) -> Result<T, Trouble> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(mount_failed(error.to_string())),
+    }
+}
+
+fn make_volumes(
+    job: &Job,
+    objects: &crate::container::env::Objects,
+    context: &FieldContext,
+) -> Result<BTreeMap<String, PathBuf>, Trouble> {
+    let spec = job.pod.spec.clone().unwrap_or_default();
+    let group = group(job);
+    let mut made = BTreeMap::new();
+    let root = job.paths.root();
+    std::fs::create_dir_all(root).map_err(|error| mount_failed(format!("{}: {error}", root.display())))?;
+    for volume in &spec.volumes {
+        let shown = match &volume.volume_source {
+            Some(source) => show(job, &volume.name, source, objects, context)?,
+            None => None,
+        };
+        let path = match shown {
+            Some(path) => path,
+            None => setup::volume(volume, &job.paths, group).map_err(|error| {
+                mount_failed(format!("MountVolume.SetUp failed for volume {:?}: {error}", volume.name))
+            })?,
+        };
+        made.insert(volume.name.clone(), path);
+    }
+    let namespace = job.pod.metadata.as_ref().map_or("", |meta| meta.namespace.as_str());
+    let resolver = dns::resolv_conf(&spec, namespace, &job.host.facts.dns);
+    write(&job.paths.resolv_conf(), &resolver)?;
+    write(&job.paths.hostname(), &format!("{}\n", job.hostname()))?;
+    Ok(made)
+}
+
+/// Writes a pod's `/etc/hosts`, which needs its addresses. Containers see the file itself, so it is written in place.
+async fn write_hosts(job: &Job, addresses: &[std::net::IpAddr]) -> Result<(), Trouble> {
+    let spec = job.pod.spec.clone().unwrap_or_default();
+    let text = if spec.host_network {
+        let node = tokio::fs::read_to_string("/etc/hosts").await;
+        hosts::node_file(
+            &node.map_err(|error| mount_failed(format!("/etc/hosts: {error}")))?,
+            &spec.host_aliases,
+        )
+    } else {
+        let namespace = job.pod.metadata.as_ref().map_or("", |meta| meta.namespace.as_str());
+        let hostname = job.hostname();
+        let domain = hosts::domain_name(&spec, &hostname, namespace, &job.host.facts.dns.domain);
+        hosts::pod_file(addresses, &hostname, domain.as_deref(), &spec.host_aliases)
+    };
+    let path = job.paths.hosts();
+    tokio::fs::create_dir_all(job.paths.root()).await.map_err(|error| mount_failed(error.to_string()))?;
+    if tokio::fs::read_to_string(&path).await.is_ok_and(|current| current == text) {
+        return Ok(());
+    }
+    tokio::fs::write(&path, text).await.map_err(|error| mount_failed(format!("{}: {error}", path.display())))
+}
+
+fn write(path: &std::path::Path, text: &str) -> Result<(), Trouble> {
+    if std::fs::read_to_string(path).is_ok_and(|current| current == text) {
+        return Ok(());
+    }
+    std::fs::write(path, text).map_err(|error| mount_failed(format!("{}: {error}", path.display())))
+}
+
+/// The group that owns the pod's volumes.
+fn group(job: &Job) -> Option<u32> {
+    let context = job.pod.spec.as_ref()?.security_context.as_ref()?;
+    u32::try_from(context.fs_group?).ok()
+}
+
+/// Writes a volume that shows objects; `None` for any other.
+fn show(
+    job: &Job,
+    name: &str,
+    source: &VolumeSource,
+    objects: &crate::container::env::Objects,
+    context: &FieldContext,
+) -> Result<Option<PathBuf>, Trouble> {
+    let failed =
+        |error: String| mount_failed(format!("MountVolume.SetUp failed for volume {name:?}: {error}"));
+    let Some(files) = payload::payload(source, &job.pod, objects, context) else { return Ok(None) };
+    let files = files.map_err(|error| failed(error.to_string()))?;
+    let path = if is_secret(source) { job.paths.secret(name) } else { job.paths.volume(name) };
+    atomic::write(&path, &files, group(job)).map_err(|error| failed(error.to_string()))?;
+    Ok(Some(path))
+}
+
+/// Whether a volume's files are to stay in memory.
+fn is_secret(source: &VolumeSource) -> bool {
+    source.secret.is_some()
+        || source.projected.iter().flat_map(|projected| &projected.sources).any(|part| part.secret.is_some())
+}

@@ -1,0 +1,96 @@
+//! A container's log.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use gantry_api::core::v1::PodLogOptions;
+use gantry_api::grpc::node::LogsResponse;
+use gantry_log_driver::cri;
+use gantry_log_driver::reader::{Options, read};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use super::{Answers, Found, Service};
+
+#[expect(clippy::result_large_err, reason = "tonic's own error type")]
+pub(super) fn serve(
+    service: &Service,
+    found: Found,
+    options: PodLogOptions,
+) -> Result<Answers<LogsResponse>, Status> {
+    let instance = if options.previous { &found.view.previous } else { &found.view.latest };
+    let Some((id, attempt)) = instance.clone() else {
+        let pod = found.pod.metadata.as_ref().map_or("", |meta| meta.name.as_str());
+        return Err(Status::failed_precondition(if options.previous {
+            format!("previous terminated container {:?} in pod {pod:?} not found", found.name)
+        } else {
+            format!("container {:?} in pod {pod:?} is waiting to start", found.name)
+        }));
+    };
+    let meta = found.pod.metadata.clone().unwrap_or_default();
+    let path = service.host.paths.pod(&meta.uid, &meta.namespace, &meta.name).log(&found.name, attempt);
+    let options = reader_options(&options, Timestamp::now())?;
+    let ended = CancellationToken::new();
+    // Dropped with the stream, which ends the watch too.
+    let guard = ended.clone().drop_guard();
+    tokio::spawn(watch_end(found, id, ended.clone(), service.stop.clone()));
+    let log = read(path, options, ended).map(move |piece| {
+        let _ = &guard;
+        piece.map(|data| LogsResponse { data }).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Status::not_found("the container has no log any more"),
+            _ => Status::unavailable(format!("the log cannot be read: {error}")),
+        })
+    });
+    Ok(log.take_until(service.stop.clone().cancelled_owned()).boxed())
+}
+
+/// Cancels `ended` once the instance does not run any more.
+async fn watch_end(found: Found, id: String, ended: CancellationToken, stop: CancellationToken) {
+    let mut view = found.handle.view();
+    let gone = view.wait_for(|view| {
+        let container = view.containers.get(&found.name);
+        let same = container.and_then(|c| c.latest.as_ref()).is_some_and(|(latest, _)| *latest == id);
+        !same || container.is_none_or(|container| !container.running)
+    });
+    tokio::select! {
+        // An actor that has ended says as much.
+        _ = gone => {}
+        () = stop.cancelled() => {}
+        () = ended.cancelled() => {}
+    }
+    ended.cancel();
+}
+
+#[expect(clippy::result_large_err, reason = "tonic's own error type")]
+fn reader_options(options: &PodLogOptions, now: Timestamp) -> Result<Options, Status> {
+    let number = |name: &str, value: Option<i64>| match value.map(u64::try_from) {
+        None => Ok(None),
+        Some(Ok(value)) => Ok(Some(value)),
+        Some(Err(_)) => Err(Status::invalid_argument(format!("{name}: must not be negative"))),
+    };
+    let since = match (options.since_seconds, &options.since_time) {
+        (Some(seconds), _) => {
+            let seconds = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+            Some(now.checked_sub(seconds).unwrap_or(Timestamp::UNIX_EPOCH))
+        }
+        (None, Some(time)) => time.timestamp(),
+        (None, None) => None,
+    };
+    let stream = match options.stream.as_str() {
+        "" | "All" => None,
+        "Stdout" => Some(cri::Stream::Stdout),
+        "Stderr" => Some(cri::Stream::Stderr),
+        other => {
+            return Err(Status::invalid_argument(format!("stream: {other:?} is not All, Stdout or Stderr")));
+        }
+    };
+    Ok(Options {
+        follow: options.follow,
+        tail_lines: number("tailLines", options.tail_lines)?,
+        since,
+        timestamps: options.timestamps,
+        limit_bytes: number("limitBytes", options.limit_bytes)?,
+        stream,
+    })
+}
