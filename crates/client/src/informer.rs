@@ -6,23 +6,37 @@
 
 use std::sync::Arc;
 
-use gantry_api::Resource;
-use gantry_api::meta::v1::ListOptions;
+use gantry_api::meta::v1::{ListOptions, ObjectMeta};
+use gantry_api::{Kind, Resource};
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::Client;
 
+mod metadata;
 mod reflector;
 mod store;
 
+pub use metadata::Metadata;
 pub use store::{ObjectKey, Store};
 
 use store::IndexFn;
 
 /// Events that a subscriber may lag behind before it is told to look at the store instead.
 const LAG: usize = 1024;
+
+/// What informers can hold: every kind's objects, or their [`Metadata`] alone.
+pub trait Stored: prost::Message + Default + 'static {
+    /// The object's metadata.
+    fn metadata(&self) -> &ObjectMeta;
+}
+
+impl<T: Resource> Stored for T {
+    fn metadata(&self) -> &ObjectMeta {
+        self.meta()
+    }
+}
 
 /// A change of the store.
 #[derive(Debug)]
@@ -71,13 +85,14 @@ type Transform<T> = Arc<dyn Fn(&mut T) + Send + Sync>;
 /// What an informer follows.
 pub struct Builder<T> {
     client: Client,
+    kind: &'static Kind,
     namespace: String,
     options: ListOptions,
     indexes: Vec<(&'static str, IndexFn<T>)>,
     transform: Option<Transform<T>>,
 }
 
-impl<T: Resource> Builder<T> {
+impl<T: Stored> Builder<T> {
     /// Only the objects of a namespace; empty means all.
     #[must_use]
     pub fn namespace(mut self, namespace: &str) -> Self {
@@ -128,6 +143,7 @@ impl<T: Resource> Builder<T> {
         });
         let reflector = reflector::Reflector {
             client: self.client,
+            kind: self.kind,
             namespace: self.namespace,
             options: self.options,
             transform: self.transform,
@@ -159,15 +175,32 @@ impl<T: Resource> Informer<T> {
     /// What to follow: all objects, unless the builder is told otherwise.
     #[must_use]
     pub fn builder(client: &Client) -> Builder<T> {
-        Builder {
+        Builder::new(client, T::kind())
+    }
+}
+
+impl Informer<Metadata> {
+    /// The metadata of the objects of any kind; nothing else is decoded or kept.
+    #[must_use]
+    pub fn metadata(client: &Client, kind: &'static Kind) -> Builder<Metadata> {
+        Builder::new(client, kind)
+    }
+}
+
+impl<T> Builder<T> {
+    fn new(client: &Client, kind: &'static Kind) -> Self {
+        Self {
             client: client.clone(),
+            kind,
             namespace: String::new(),
             options: ListOptions::default(),
             indexes: Vec::new(),
             transform: None,
         }
     }
+}
 
+impl<T: Stored> Informer<T> {
     /// The objects.
     #[must_use]
     pub fn store(&self) -> Store<T> {
@@ -184,6 +217,19 @@ impl<T: Resource> Informer<T> {
     /// waiting for the API server is not the thing to do.
     pub async fn synced(&self) -> bool {
         self.shared.synced.subscribe().wait_for(|synced| *synced).await.is_ok()
+    }
+
+    /// Takes over what the API server answered to a write of this process, so that the next look at the store sees it
+    /// and need not guess what is still under way. The watch brings the same state later, and nothing happens then.
+    pub fn note(&self, object: T) {
+        self.shared.apply(|store| store.upsert(object));
+    }
+
+    /// Takes over that this process deleted an object at once. One that stays for a while, with a deletion time, is a
+    /// case for [`Informer::note`].
+    pub fn note_deleted(&self, object: &T) {
+        let key = ObjectKey::of_meta(object.metadata());
+        self.shared.apply(|store| store.bury(&key, &object.metadata().uid));
     }
 
     /// Events from now on. A subscriber never loses one unnoticed: where it lags or joins late, it gets
@@ -242,7 +288,7 @@ struct Shared<T> {
     synced: watch::Sender<bool>,
 }
 
-impl<T: Resource> Shared<T> {
+impl<T: Stored> Shared<T> {
     /// Changes the store and reports the change.
     fn apply(&self, change: impl FnOnce(&Store<T>) -> Option<Event<T>>) {
         let handlers = self.handlers.lock();

@@ -47,7 +47,9 @@ pub use client::{Client, SetupError};
 pub use config::Config;
 pub use dynamic::{DynamicApi, DynamicEvent, DynamicList, DynamicWatch};
 pub use error::Error;
-pub use informer::{Builder as InformerBuilder, Event, Informer, ObjectKey, Store, Subscription};
+pub use informer::{
+    Builder as InformerBuilder, Event, Informer, Metadata, ObjectKey, Store, Stored, Subscription,
+};
 
 pub use leader::LeaderElector;
 pub use node::{NodeClient, NodeStream};

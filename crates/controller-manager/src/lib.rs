@@ -1,1 +1,25 @@
 //! The controllers that drive the cluster towards its desired state.
+//!
+//! Each controller has two halves. The decision, `reconcile`, is a function from a snapshot to actions: no clock, no
+//! network, no randomness. The rest takes the snapshot from the informers' stores and carries the actions out.
+//!
+//! What a controller writes is noted in the informer at once, so that its next decision sees its own writes; no
+//! controller counts what it expects to see.
+
+mod context;
+pub mod deployment;
+pub mod endpointslice;
+pub mod garbagecollector;
+mod manager;
+pub mod namespace;
+pub mod nodeipam;
+pub mod nodelifecycle;
+
+mod options;
+mod owned;
+pub mod podgc;
+pub mod replicaset;
+
+pub use context::{Context, Error};
+pub use manager::run;
+pub use options::Options;

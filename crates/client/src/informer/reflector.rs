@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gantry_api::Resource;
+use gantry_api::Kind;
 use gantry_api::grpc::api::EventType;
 use gantry_api::meta::v1::ListOptions;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use super::{ObjectKey, Shared, Transform};
+use super::{ObjectKey, Shared, Store, Stored, Transform};
 use crate::watch::RawWatch;
 use crate::{Backoff, Client, Error, api};
 
@@ -25,6 +25,7 @@ const WATCH_SECONDS: i64 = 600;
 
 pub(super) struct Reflector<T> {
     pub(super) client: Client,
+    pub(super) kind: &'static Kind,
     pub(super) namespace: String,
     pub(super) options: ListOptions,
     pub(super) transform: Option<Transform<T>>,
@@ -41,14 +42,14 @@ enum End {
     Gone,
 }
 
-impl<T: Resource> Reflector<T> {
+impl<T: Stored> Reflector<T> {
     pub(super) async fn run(self, stop: CancellationToken) {
         stop.run_until_cancelled(self.follow()).await;
         self.shared.subscribers.lock().take();
     }
 
     async fn follow(&self) {
-        let kind = T::kind().plural;
+        let kind = self.kind.plural;
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
         loop {
             let mut revision = match self.list().await {
@@ -93,26 +94,31 @@ impl<T: Resource> Reflector<T> {
 
     /// Takes over all objects, removes those that are gone, and says the revision.
     async fn list(&self) -> Result<i64, Error> {
-        let at = || api::reference(T::kind(), &self.namespace, "", "");
+        let at = || api::reference(self.kind, &self.namespace, "", "");
         let mut options = ListOptions { limit: PAGE, ..self.options.clone() };
         let mut seen = HashSet::new();
         loop {
             let page = api::list(&self.client, at(), &options).await?;
             for item in &page.items {
                 if let Some(object) = self.decode(item) {
-                    seen.insert(ObjectKey::of(&object));
+                    seen.insert(ObjectKey::of_meta(object.metadata()));
                     self.shared.apply(|store| store.upsert(object));
                 }
             }
             let metadata = page.metadata.unwrap_or_default();
             if metadata.r#continue.is_empty() {
-                let revision = metadata
+                let revision: i64 = metadata
                     .resource_version
                     .parse()
                     .map_err(|_| Error::Incomplete { missing: "the list's resource version" })?;
+                self.shared.store.forget_tombstones();
                 for key in self.shared.store.keys() {
                     if !seen.contains(&key) {
-                        self.shared.apply(|store| store.remove(&key, None));
+                        // What is newer than the list was noted by this process meanwhile.
+                        let is_old =
+                            |store: &Store<T>| store.revision(&key).is_some_and(|own| own <= revision);
+                        self.shared
+                            .apply(|store| if is_old(store) { store.remove(&key, None) } else { None });
                     }
                 }
                 return Ok(revision);
@@ -129,7 +135,7 @@ impl<T: Resource> Reflector<T> {
             timeout_seconds: Some(rand::random_range(WATCH_SECONDS / 2..=WATCH_SECONDS)),
             ..self.options.clone()
         };
-        let at = api::reference(T::kind(), &self.namespace, "", "");
+        let at = api::reference(self.kind, &self.namespace, "", "");
         let mut watch = match RawWatch::open(&self.client, api::watch_request(at, &options)).await {
             Ok(watch) => watch,
             Err(error) if error.is_gone() => return Ok(End::Gone),
@@ -150,7 +156,7 @@ impl<T: Resource> Reflector<T> {
                 }
                 EventType::Deleted => {
                     if let Some(object) = self.decode(&event.object) {
-                        let key = ObjectKey::of(&object);
+                        let key = ObjectKey::of_meta(object.metadata());
                         self.shared.apply(|store| store.remove(&key, Some(object)));
                     }
                 }
@@ -174,7 +180,7 @@ impl<T: Resource> Reflector<T> {
             }
             Err(error) => {
                 error!(
-                    kind = T::kind().plural,
+                    kind = self.kind.plural,
                     error = &error as &dyn std::error::Error,
                     "an object cannot be decoded and is left out"
                 );

@@ -1,13 +1,14 @@
 //! The objects of an informer, with indexes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
 use gantry_api::Resource;
+use gantry_api::meta::v1::ObjectMeta;
 use parking_lot::RwLock;
 
-use super::Event;
+use super::{Event, Stored};
 
 /// The namespace and name of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -28,7 +29,13 @@ impl ObjectKey {
     /// The key of an object.
     #[must_use]
     pub fn of<T: Resource>(object: &T) -> Self {
-        Self::new(object.namespace(), object.name())
+        Self::of_meta(object.meta())
+    }
+
+    /// The key of an object by its metadata.
+    #[must_use]
+    pub fn of_meta(meta: &ObjectMeta) -> Self {
+        Self::new(&meta.namespace, &meta.name)
     }
 }
 
@@ -74,6 +81,9 @@ struct Inner<T> {
     namespaces: HashMap<String, HashMap<String, Arc<T>>>,
     len: usize,
     indexes: Vec<Index<T>>,
+    /// Uids of objects that this process deleted and whose deletion was not watched yet: older states of them that are
+    /// still under way must not bring them back.
+    tombstones: HashSet<String>,
 }
 
 /// The objects of an informer. Cheap to clone; clones see the same objects.
@@ -93,13 +103,14 @@ impl<T> fmt::Debug for Store<T> {
     }
 }
 
-impl<T: Resource> Store<T> {
+impl<T: Stored> Store<T> {
     pub(super) fn new(indexes: Vec<(&'static str, IndexFn<T>)>) -> Self {
         let indexes = indexes
             .into_iter()
             .map(|(name, values)| Index { name, values, buckets: HashMap::new() })
             .collect();
-        Self { inner: Arc::new(RwLock::new(Inner { namespaces: HashMap::new(), len: 0, indexes })) }
+        let inner = Inner { namespaces: HashMap::new(), len: 0, indexes, tombstones: HashSet::new() };
+        Self { inner: Arc::new(RwLock::new(inner)) }
     }
 
     /// One object; the namespace of cluster-scoped ones is empty.
@@ -165,19 +176,22 @@ impl<T: Resource> Store<T> {
         let new = Arc::new(object);
         let mut inner = self.inner.write();
         let inner = &mut *inner;
-        // Allocates the namespace's name only once.
-        if !inner.namespaces.contains_key(new.namespace()) {
-            inner.namespaces.insert(new.namespace().to_owned(), HashMap::new());
+        if inner.tombstones.contains(&new.metadata().uid) {
+            return None;
         }
-        let objects = inner.namespaces.get_mut(new.namespace())?;
-        let event = match objects.get_mut(new.name()) {
+        // Allocates the namespace's name only once.
+        if !inner.namespaces.contains_key(&new.metadata().namespace) {
+            inner.namespaces.insert(new.metadata().namespace.clone(), HashMap::new());
+        }
+        let objects = inner.namespaces.get_mut(&new.metadata().namespace)?;
+        let event = match objects.get_mut(&new.metadata().name) {
             None => {
-                objects.insert(new.name().to_owned(), new.clone());
+                objects.insert(new.metadata().name.clone(), new.clone());
                 inner.len += 1;
                 Event::Added(new.clone())
             }
             Some(slot) => {
-                if revision(&**slot) >= revision(&*new) && slot.meta().uid == new.meta().uid {
+                if revision(&**slot) >= revision(&*new) && slot.metadata().uid == new.metadata().uid {
                     return None;
                 }
                 let old = std::mem::replace(slot, new.clone());
@@ -197,7 +211,17 @@ impl<T: Resource> Store<T> {
     pub(super) fn remove(&self, key: &ObjectKey, last: Option<T>) -> Option<Event<T>> {
         let mut inner = self.inner.write();
         let inner = &mut *inner;
+        if let Some(last) = &last {
+            inner.tombstones.remove(&last.metadata().uid);
+        }
         let objects = inner.namespaces.get_mut(&key.namespace)?;
+        // A late deletion must not remove a successor of the same name.
+        if let (Some(last), Some(present)) = (&last, objects.get(&key.name))
+            && last.metadata().uid != present.metadata().uid
+            && revision(last) <= revision(&**present)
+        {
+            return None;
+        }
         let old = objects.remove(&key.name)?;
         if objects.is_empty() {
             inner.namespaces.remove(&key.namespace);
@@ -210,9 +234,31 @@ impl<T: Resource> Store<T> {
     }
 }
 
+impl<T: Stored> Store<T> {
+    /// Removes an object that this process deleted.
+    pub(super) fn bury(&self, key: &ObjectKey, uid: &str) -> Option<Event<T>> {
+        let present = self.get_key(key)?;
+        if present.metadata().uid != uid {
+            return None;
+        }
+        self.inner.write().tombstones.insert(uid.to_owned());
+        self.remove(key, None)
+    }
+
+    /// Forgets the deletions of this process, after a list.
+    pub(super) fn forget_tombstones(&self) {
+        self.inner.write().tombstones.clear();
+    }
+
+    /// The revision of an object that is there.
+    pub(super) fn revision(&self, key: &ObjectKey) -> Option<i64> {
+        self.get_key(key).map(|object| revision(&*object))
+    }
+}
+
 /// Zero, the oldest, for what is not a revision.
-fn revision<T: Resource>(object: &T) -> i64 {
-    object.meta().resource_version.parse().unwrap_or(0)
+fn revision<T: Stored>(object: &T) -> i64 {
+    object.metadata().resource_version.parse().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -249,6 +295,24 @@ mod tests {
         assert!(matches!(store.remove(&ObjectKey::new("default", "a"), None), Some(Event::Deleted(_))));
         assert!(store.by_index("node", "n2").is_empty());
         assert!(store.is_empty() && store.list().is_empty());
+    }
+
+    #[test]
+    fn what_this_process_deleted_does_not_come_back() {
+        let store = store();
+        let mut first = pod("a", "n1", 1);
+        first.meta_mut().uid = "u1".into();
+        let mut late = pod("a", "n2", 2);
+        late.meta_mut().uid = "u1".into();
+        let mut successor = pod("a", "n3", 4);
+        successor.meta_mut().uid = "u2".into();
+        store.upsert(first);
+        assert!(matches!(store.bury(&ObjectKey::new("default", "a"), "u1"), Some(Event::Deleted(_))));
+        assert!(store.upsert(late.clone()).is_none());
+        assert!(store.upsert(successor).is_some());
+        late.meta_mut().resource_version = "3".into();
+        assert!(store.remove(&ObjectKey::new("default", "a"), Some(late)).is_none(), "the successor stays");
+        assert_eq!(store.len(), 1);
     }
 
     #[test]
