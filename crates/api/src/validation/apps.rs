@@ -179,7 +179,7 @@ pub(crate) fn daemon_set(set: &DaemonSet) -> ErrorList {
             ("OnDelete", _) => {}
             ("RollingUpdate", None) => errors.push(Error::required(path.child("rollingUpdate"), "")),
             ("RollingUpdate", Some(update)) => {
-                rolling_daemon_set(&mut errors, update, &path.child("rollingUpdate"))
+                rolling_daemon_set(&mut errors, update, &path.child("rollingUpdate"));
             }
             (other, _) => one_of(&mut errors, &path.child("type"), other, &["OnDelete", "RollingUpdate"]),
         }
@@ -265,7 +265,7 @@ pub(crate) fn stateful_set_update(new: &StatefulSet, old: &StatefulSet) -> Error
     let (Some(new), Some(old)) = (&new.spec, &old.spec) else { return errors };
     let with_allowed_changes = StatefulSetSpec {
         replicas: old.replicas,
-        ordinals: old.ordinals.clone(),
+        ordinals: old.ordinals,
         template: old.template.clone(),
         update_strategy: old.update_strategy.clone(),
         revision_history_limit: old.revision_history_limit,

@@ -76,7 +76,7 @@ fn affinity(errors: &mut ErrorList, spec: &ServiceSpec, path: &Path) {
             let path = path.child("clientIP").child("timeoutSeconds");
             match seconds {
                 None => {
-                    errors.push(Error::required(path, "must specify a value for session affinity ClientIP"))
+                    errors.push(Error::required(path, "must specify a value for session affinity ClientIP"));
                 }
                 Some(seconds) if !(1..=AFFINITY_SECONDS_MAX).contains(&seconds) => {
                     let detail = format!("must be greater than 0 and less than {AFFINITY_SECONDS_MAX}");

@@ -85,7 +85,7 @@ fn node_expression(errors: &mut ErrorList, expression: &NodeSelectorRequirement,
         }
         ("In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt", _) => {}
         (other, _) => {
-            errors.push(Error::invalid(path.child("operator"), other, "not a valid selector operator"))
+            errors.push(Error::invalid(path.child("operator"), other, "not a valid selector operator"));
         }
     }
     check(errors, &path.child("key"), &expression.key, names::qualified_name(&expression.key));
