@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     model::{Cluster, Endpoint, ServicePort, Snapshot},
-    ruleset::{Chain, Client, Entry, Frontend, NodePort, Ruleset, Slot, Sticky, Value},
+    ruleset::{Chain, Client, Entry, Frontend, INSIDE, NodePort, Ruleset, Slot, Sticky, Value},
 };
 
 /// Computes the rules that make every service of the snapshot reachable.
@@ -36,25 +36,30 @@ fn usable<'a>(candidates: impl Iterator<Item = &'a Endpoint> + Clone) -> Vec<Soc
 /// Endpoints for one kind of client, and what to do when there are none.
 struct Choice {
     endpoints: Vec<SocketAddrV4>,
+    /// What clients inside of the cluster choose from instead, where that differs.
+    inside: Vec<SocketAddrV4>,
     otherwise: Value,
 }
 
 fn choice(endpoints: &[Endpoint], local_only: bool) -> Choice {
     let all = usable(endpoints.iter());
     if !local_only {
-        return Choice { endpoints: all, otherwise: Value::Reject };
+        return Choice { endpoints: all, inside: Vec::new(), otherwise: Value::Reject };
     }
     let here = usable(endpoints.iter().filter(|endpoint| endpoint.local));
     // Where endpoints exist elsewhere the packet is dropped, as upstream does: clients retry and reach
     // another node.
     let otherwise = if all.is_empty() { Value::Reject } else { Value::Drop };
-    Choice { endpoints: here, otherwise }
+    Choice { endpoints: here, inside: Vec::new(), otherwise }
 }
 
 fn add_service(rules: &mut Ruleset, service: &ServicePort, endpoints: &[Endpoint]) {
     let internal = choice(endpoints, service.internal_local);
     let external = choice(endpoints, service.external_local);
-    let client = if service.external_local { Client::Kept } else { Client::External };
+    let inside = if service.external_local { usable(endpoints.iter()) } else { Vec::new() };
+    let all = u32::try_from(inside.len()).unwrap_or(u32::MAX);
+    let client = if service.external_local { Client::Kept { all } } else { Client::External };
+    let external = Choice { inside, ..external };
     for ip in &service.cluster_ips {
         rules.elements.insert(Slot::ClusterIp(*ip), Value::Member);
         let target = Target::Address(frontend(service, *ip));
@@ -119,9 +124,11 @@ fn add_target(rules: &mut Ruleset, service: &ServicePort, target: Target, client
     }
     if choice.endpoints.is_empty() {
         rules.elements.insert(target.no_endpoint(), choice.otherwise);
-        return;
+        if choice.inside.is_empty() {
+            return;
+        }
     }
-    if let Some(timeout) = service.affinity {
+    if let Some(timeout) = service.affinity.filter(|_| !choice.endpoints.is_empty()) {
         let id = sticky_id(target, timeout);
         let sticky = Sticky { client, timeout, endpoints: choice.endpoints.clone() };
         rules.sticky.insert(id, sticky);
@@ -132,6 +139,9 @@ fn add_target(rules: &mut Ruleset, service: &ServicePort, target: Target, client
     for (number, address) in (0..).zip(&choice.endpoints) {
         rules.elements.insert(target.endpoint(number), Value::Endpoint(*address));
         count = number + 1;
+    }
+    for (number, address) in (INSIDE..).zip(&choice.inside) {
+        rules.elements.insert(target.endpoint(number), Value::Endpoint(*address));
     }
     let chain = Chain::Draw { client, entry: target.entry(), protocol: service.protocol, count };
     rules.elements.insert(target.slot(), Value::Goto(chain));

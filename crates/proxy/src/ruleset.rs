@@ -146,6 +146,9 @@ impl fmt::Display for Value {
     }
 }
 
+/// Where the numbers start at which clients inside of the cluster find endpoints of [`Client::Kept`].
+pub const INSIDE: u32 = 1 << 16;
+
 /// How the client of a connection is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Client {
@@ -153,8 +156,12 @@ pub enum Client {
     Cluster,
     /// From outside to any endpoint: masqueraded, so that the answer comes back through this node.
     External,
-    /// From outside to an endpoint here: its address is kept.
-    Kept,
+    /// From outside to an endpoint here: its address is kept. Clients inside of the cluster have no use for
+    /// that and draw from `all` endpoints, which stand at the numbers from [`INSIDE`].
+    Kept {
+        /// How many endpoints clients inside of the cluster draw from.
+        all: u32,
+    },
 }
 
 /// What the destination of a connection is looked up by.
@@ -188,16 +195,20 @@ impl fmt::Display for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Draw { client, entry, protocol, count } => {
-                let client = match client {
+                let name = match client {
                     Client::Cluster => "cluster",
                     Client::External => "external",
-                    Client::Kept => "kept",
+                    Client::Kept { .. } => "kept",
                 };
                 let entry = match entry {
                     Entry::Address => "",
                     Entry::NodePort => "node-port-",
                 };
-                write!(f, "{client}-{entry}{protocol}-{count}")
+                write!(f, "{name}-{entry}{protocol}-{count}")?;
+                match client {
+                    Client::Kept { all } => write!(f, "-of-{all}"),
+                    _ => Ok(()),
+                }
             }
             Self::Sticky(id) => write!(f, "sticky-{id:016x}"),
         }

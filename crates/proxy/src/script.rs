@@ -6,7 +6,7 @@ use ipnet::Ipv4Net;
 
 use crate::{
     change::{Change, diff},
-    ruleset::{Chain, Client, Entry, Ruleset, Slot, Sticky, Value},
+    ruleset::{Chain, Client, Entry, INSIDE, Ruleset, Slot, Sticky, Value},
 };
 
 /// The table that holds everything; nothing else on the machine is touched.
@@ -159,14 +159,29 @@ fn element(slot: &Slot, value: &Value) -> String {
 /// Chains may have been made before and fallen out of use, so they are emptied first.
 fn add_chain(text: &mut String, chain: Chain, pod_range: Option<Ipv4Net>) {
     let Chain::Draw { client, entry, protocol, count } = chain else { return };
-    begin_chain(text, &chain.to_string());
-    mark_client(text, &chain.to_string(), client, pod_range);
+    let name = chain.to_string();
     let (address, map) = match entry {
         Entry::Address => ("ip daddr . ", "endpoints"),
         Entry::NodePort => ("", "node-port-endpoints"),
     };
-    let key = format!("{address}{protocol} dport . numgen random mod {count}");
-    rule(text, &chain.to_string(), &format!("dnat ip to {key} map @{protocol}-{map}"));
+    let draw = |count: u32, first: &str| {
+        format!(
+            "dnat ip to {address}{protocol} dport . numgen random mod {count}{first} map @{protocol}-{map}"
+        )
+    };
+    begin_chain(text, &name);
+    if let Client::Kept { all: all @ 1.. } = client {
+        let inside = draw(all, &format!(" offset {INSIDE}"));
+        if let Some(range) = pod_range {
+            rule(text, &name, &format!("ip saddr {range} {inside}"));
+        }
+        rule(text, &name, "fib saddr type local jump mark-for-masquerade");
+        rule(text, &name, &format!("fib saddr type local {inside}"));
+    }
+    if count > 0 {
+        mark_client(text, &name, client, pod_range);
+        rule(text, &name, &draw(count, ""));
+    }
 }
 
 fn mark_client(text: &mut String, chain: &str, client: Client, pod_range: Option<Ipv4Net>) {
@@ -178,7 +193,7 @@ fn mark_client(text: &mut String, chain: &str, client: Client, pod_range: Option
         (Client::Cluster, None) => {}
         (Client::External, _) => rule(text, chain, "jump mark-for-masquerade"),
         // Answers to a loopback address would never leave the endpoint.
-        (Client::Kept, _) => rule(text, chain, "ip saddr 127.0.0.0/8 jump mark-for-masquerade"),
+        (Client::Kept { .. }, _) => rule(text, chain, "ip saddr 127.0.0.0/8 jump mark-for-masquerade"),
     }
 }
 

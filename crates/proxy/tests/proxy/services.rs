@@ -188,7 +188,17 @@ fn local_policies_keep_to_this_node() {
         let answer = ask(&bed.outside, NODE_IP, NODE_PORT).unwrap();
         // The client's address is kept.
         assert_eq!((answer.name.as_str(), answer.client.as_str()), ("here", "10.243.0.1"));
-        assert_eq!(ask(bed.node(), LOOPBACK, NODE_PORT).unwrap().name, "here");
+        // Who is inside of the cluster has no use for that and reaches every endpoint.
+        let node = bed.node().to_owned();
+        let inside = [(&client.namespace, NODE_IP), (&node, NODE_IP), (&node, LOOPBACK)];
+        for (from, to) in inside {
+            assert_eq!(tally(from, to, NODE_PORT, 60).len(), 2, "{to}");
+        }
+        bed.snapshot.endpoints.get_mut(&name(Tcp)).unwrap()[0].local = false;
+        bed.sync();
+        for (from, to) in inside {
+            assert_eq!(tally(from, to, NODE_PORT, 60).len(), 2, "{to}");
+        }
     });
 }
 
