@@ -1,5 +1,6 @@
 //! The connection to containerd: one channel that reconnects by itself, and the headers of every request.
 
+use std::error::Error as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -140,11 +141,13 @@ fn failure(call: &'static str, limit: Duration, status: &Status) -> Error {
         Code::NotFound => Error::NotFound { kind: call, name: message },
         Code::AlreadyExists => Error::AlreadyExists { kind: call, name: message },
         Code::DeadlineExceeded => Error::Deadline { call, after: limit },
-        Code::Unavailable => Error::Unavailable { call, reason: message },
-        // A connection that breaks during the call.
-        Code::Unknown | Code::Cancelled if std::error::Error::source(status).is_some() => {
-            Error::Unavailable { call, reason: chain(status) }
+        Code::Cancelled if message == "Timeout expired" => Error::Deadline { call, after: limit },
+        // A connection that cannot be made, or breaks during the call.
+        Code::Unavailable | Code::Unknown | Code::Cancelled if status.source().is_some() => {
+            let cause = status.source().map(chain).unwrap_or_default();
+            Error::Unavailable { call, reason: format!("{message}: {cause}") }
         }
+        Code::Unavailable => Error::Unavailable { call, reason: message },
         _ => Error::Runtime { call, reason: message },
     }
 }

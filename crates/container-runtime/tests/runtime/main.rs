@@ -7,3 +7,4 @@ mod logs;
 mod pulls;
 mod specs;
 mod support;
+mod unruly;
