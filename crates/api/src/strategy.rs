@@ -7,6 +7,7 @@ mod apps;
 mod coordination;
 mod core;
 mod discovery;
+mod fields;
 
 /// A column of `kubectl get` (`meta.v1.TableColumnDefinition`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

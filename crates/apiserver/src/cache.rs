@@ -1,5 +1,134 @@
 //! The watch cache: every object of a resource in memory, and the recent changes.
+//!
+//! One task per resource follows the store and is the only writer. Reads hold the lock briefly and take shared
+//! entries away; a consistent read asks the store for its revision, once for all who ask at the same time, and waits
+//! until the cache has come that far. A watcher is a [`Cursor`](cursor::Cursor) into the log of changes.
 
+mod cursor;
 mod entry;
+mod feed;
+mod log;
+mod read;
+mod state;
+mod topic;
+mod watch;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gantry_api::Kind;
+use gantry_store::keys::ResourceKeys;
+use gantry_store::{Progress, Store};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch as channel;
 
 pub use entry::{Attributes, Entry};
+pub(crate) use read::{Page, Selection};
+pub(crate) use watch::Start;
+
+use crate::status::ApiError;
+use state::State;
+
+/// How long a read waits for the cache to come as far as it must.
+const CATCH_UP: Duration = Duration::from_secs(3);
+/// How many own writes may wait to be seen in the watch.
+const MAX_OWN: usize = 4096;
+
+/// The objects of one resource.
+pub(crate) struct Cache {
+    kind: &'static Kind,
+    keys: ResourceKeys,
+    store: Arc<dyn Store>,
+    state: RwLock<State>,
+    /// The revision of `state`, for those who wait for it.
+    known: channel::Sender<i64>,
+    progress: Mutex<Option<Progress>>,
+    /// What this server wrote and the watch has not delivered yet.
+    own: Mutex<HashMap<Arc<str>, Arc<Entry>>>,
+}
+
+impl Cache {
+    /// An empty cache; [`Cache::run`] fills it.
+    pub(crate) fn new(kind: &'static Kind, keys: ResourceKeys, store: Arc<dyn Store>) -> Arc<Self> {
+        Arc::new(Self {
+            kind,
+            keys,
+            store,
+            state: RwLock::default(),
+            known: channel::Sender::new(0),
+            progress: Mutex::default(),
+            own: Mutex::default(),
+        })
+    }
+
+    /// The kind of its objects.
+    pub(crate) fn kind(&self) -> &'static Kind {
+        self.kind
+    }
+
+    /// Where its objects are stored.
+    pub(crate) fn keys(&self) -> &ResourceKeys {
+        &self.keys
+    }
+
+    /// Whether it has been filled.
+    pub(crate) fn is_filled(&self) -> bool {
+        *self.known.borrow() > 0
+    }
+
+    /// Remembers what this server wrote, so that the watch need not decode it.
+    pub(crate) fn wrote(&self, entry: &Arc<Entry>) {
+        let mut own = self.own.lock();
+        if *self.known.borrow() >= entry.revision() {
+            return;
+        }
+        if own.len() >= MAX_OWN {
+            own.clear();
+        }
+        own.insert(entry.key().clone(), entry.clone());
+    }
+
+    /// The object as the cache has it now, which may be a little behind.
+    pub(crate) fn peek(&self, key: &str) -> Option<Arc<Entry>> {
+        self.state.read().entries.get(key).cloned()
+    }
+
+    /// The object as it is at least as new as everything that was acknowledged before.
+    pub(crate) async fn get(&self, key: &str) -> Result<Option<Arc<Entry>>, ApiError> {
+        self.catch_up().await?;
+        Ok(self.peek(key))
+    }
+
+    /// Waits until the cache has everything that was acknowledged before.
+    pub(crate) async fn catch_up(&self) -> Result<i64, ApiError> {
+        let revision = self.store.current_revision().await;
+        let revision = revision.map_err(|error| ApiError::from_store(self.kind, "", error))?;
+        self.reach(revision).await?;
+        Ok(revision)
+    }
+
+    /// Waits until the cache is at `revision` or later.
+    pub(crate) async fn reach(&self, revision: i64) -> Result<(), ApiError> {
+        // Even "any revision" must be one.
+        let revision = revision.max(1);
+        if *self.known.borrow() >= revision {
+            return Ok(());
+        }
+        let mut known = self.known.subscribe();
+        if let Some(progress) = &*self.progress.lock() {
+            progress.request(revision);
+        }
+        match tokio::time::timeout(CATCH_UP, known.wait_for(|known| *known >= revision)).await {
+            Ok(_) => Ok(()),
+            Err(_) if !self.is_filled() => {
+                Err(ApiError::unavailable(format!("storage of {} is not readable yet", self.kind.plural)))
+            }
+            Err(_) => {
+                let current = *self.known.borrow();
+                let message = format!("Too large resource version: {revision}, current: {current}");
+                Err(ApiError::timeout(message).with_retry_after(1))
+            }
+        }
+    }
+}

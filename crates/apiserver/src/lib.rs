@@ -1,5 +1,19 @@
 //! The API server: gRPC and REST over one implementation of every verb.
 
+mod admission;
+pub mod app;
+pub mod bootstrap;
 pub mod cache;
+mod discovery;
+pub mod grpc;
+mod metrics;
+pub mod nodes;
+pub mod options;
+pub mod patch;
+pub mod pipeline;
+mod rest;
+pub mod server;
+mod split;
 pub mod status;
+mod table;
 pub mod verbs;

@@ -1,3 +1,21 @@
 //! The API server: gRPC and REST over one implementation of every verb.
 
-fn main() {}
+use anyhow::Context as _;
+use clap::Parser as _;
+use gantry_apiserver::app::App;
+use gantry_apiserver::options::Options;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    options.common.init("gantry-apiserver")?;
+    let stop = gantry_telemetry::shutdown();
+    let app = App::build(&options).await.context("the API server does not start")?;
+    tracing::info!(addresses = ?app.addresses(), "serving");
+    let checks = app.checks();
+    let _health = options.common.serve_health("off", checks.clone(), stop.clone()).await?;
+    gantry_telemetry::notify::ready();
+    app.run(checks, stop).await.context("the API server failed")?;
+    gantry_telemetry::notify::stopping();
+    Ok(())
+}

@@ -3,20 +3,32 @@
 //! Nothing here knows a protocol: requests come as a [`Target`], options and an object or bytes, and answers are
 //! [`Entry`]s, whose bytes and JSON are ready to be sent.
 
+mod binding;
+mod create;
+mod delete;
+mod finalize;
+mod modify;
+mod options;
+mod patch;
+mod read;
+mod scale;
+mod update;
+mod write;
+
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::stream::BoxStream;
-use gantry_api::autoscaling::v1::Scale;
-use gantry_api::core::v1::Binding;
-use gantry_api::meta::v1::{
-    CreateOptions, DeleteOptions, GetOptions, ListMeta, ListOptions, PatchOptions, UpdateOptions,
-};
-use gantry_api::{Kind, Object, Subresource};
+use gantry_api::meta::v1::ListMeta;
+use gantry_api::{Kind, registry};
 use gantry_store::Store;
+use gantry_store::keys::Layout;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
-use crate::cache::Entry;
+use crate::admission::services;
+use crate::cache::{Cache, Entry};
 use crate::status::ApiError;
 
 /// What a request is about: an object, or a collection.
@@ -97,130 +109,52 @@ pub struct Settings {
 pub struct Verbs {
     store: Arc<dyn Store>,
     settings: Settings,
+    caches: HashMap<&'static str, Arc<Cache>>,
 }
 
 impl Verbs {
-    /// The verbs over `store`.
+    /// The verbs over `store`. Nothing is served before [`Verbs::run`].
     #[must_use]
     pub fn new(store: Arc<dyn Store>, settings: Settings) -> Arc<Self> {
-        Arc::new(Self { store, settings })
-    }
-}
-
-impl Verbs {
-    /// One object.
-    pub async fn get(&self, target: &Target, options: &GetOptions) -> Result<Arc<Entry>, ApiError> {
-        let _ = options;
-        Err(self.soon(target))
+        let layout = Layout::default();
+        let cache = |kind: &'static Kind| {
+            let keys = layout.resource(kind.group, kind.plural);
+            (kind.message, Cache::new(kind, keys, store.clone()))
+        };
+        let caches = registry::all().iter().copied().map(cache).collect();
+        Arc::new(Self { store, settings, caches })
     }
 
-    /// The objects of a collection that the selectors match.
-    pub async fn list(&self, target: &Target, options: &ListOptions) -> Result<List, ApiError> {
-        let _ = options;
-        Err(self.soon(target))
+    /// Keeps the caches filled until the token is cancelled.
+    pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
+        let mut tasks = JoinSet::new();
+        for cache in self.caches.values() {
+            tasks.spawn(cache.clone().run(shutdown.clone()));
+        }
+        let verbs = self.clone();
+        tasks.spawn(async move { services::repair::run(&verbs, shutdown).await });
+        tasks.join_all().await;
     }
 
-    /// The changes of a collection, as far as the selectors match. Ends by itself after `timeoutSeconds`.
-    pub async fn watch(&self, target: &Target, options: &ListOptions) -> Result<WatchStream, ApiError> {
-        let _ = options;
-        Err(self.soon(target))
+    /// The resources that cannot be read yet; empty once everything is served.
+    #[must_use]
+    pub fn not_ready(&self) -> Vec<&'static str> {
+        let caches = self.caches.values().filter(|cache| !cache.is_filled());
+        let mut missing: Vec<_> = caches.map(|cache| cache.kind().plural).collect();
+        missing.sort_unstable();
+        missing
     }
 
-    /// Creates an object. The target's name is empty or the object's.
-    pub async fn create(
-        &self,
-        target: &Target,
-        object: Box<dyn Object>,
-        options: &CreateOptions,
-    ) -> Result<Arc<Entry>, ApiError> {
-        let _ = (object, options);
-        Err(self.soon(target))
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
     }
 
-    /// Replaces an object, or its `status`, or a namespace's finalizers.
-    pub async fn update(
-        &self,
-        target: &Target,
-        subresource: Option<Subresource>,
-        object: Box<dyn Object>,
-        options: &UpdateOptions,
-    ) -> Result<Arc<Entry>, ApiError> {
-        let _ = (subresource, object, options);
-        Err(self.soon(target))
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
-    /// Changes an object, or its `status`, by a patch, which is JSON.
-    pub async fn patch(
-        &self,
-        target: &Target,
-        subresource: Option<Subresource>,
-        patch_type: PatchType,
-        patch: Bytes,
-        options: &PatchOptions,
-    ) -> Result<Arc<Entry>, ApiError> {
-        let _ = (subresource, patch_type, patch, options);
-        Err(self.soon(target))
-    }
-
-    /// Deletes an object, or begins to.
-    pub async fn delete(&self, target: &Target, options: &DeleteOptions) -> Result<Deleted, ApiError> {
-        let _ = options;
-        Err(self.soon(target))
-    }
-
-    /// Deletes the objects of a collection that `selection` matches. Returns them.
-    pub async fn delete_collection(
-        &self,
-        target: &Target,
-        options: &DeleteOptions,
-        selection: &ListOptions,
-    ) -> Result<List, ApiError> {
-        let _ = (options, selection);
-        Err(self.soon(target))
-    }
-
-    /// Assigns a pod to a node. Returns the pod.
-    pub async fn bind(
-        &self,
-        target: &Target,
-        binding: Binding,
-        options: &CreateOptions,
-    ) -> Result<Arc<Entry>, ApiError> {
-        let _ = (binding, options);
-        Err(self.soon(target))
-    }
-
-    /// The `scale` of an object.
-    pub async fn get_scale(&self, target: &Target, options: &GetOptions) -> Result<Scale, ApiError> {
-        let _ = options;
-        Err(self.soon(target))
-    }
-
-    /// Replaces the `scale` of an object.
-    pub async fn update_scale(
-        &self,
-        target: &Target,
-        scale: Scale,
-        options: &UpdateOptions,
-    ) -> Result<Scale, ApiError> {
-        let _ = (scale, options);
-        Err(self.soon(target))
-    }
-
-    /// Changes the `scale` of an object by a patch.
-    pub async fn patch_scale(
-        &self,
-        target: &Target,
-        patch_type: PatchType,
-        patch: Bytes,
-        options: &PatchOptions,
-    ) -> Result<Scale, ApiError> {
-        let _ = (patch_type, patch, options);
-        Err(self.soon(target))
-    }
-
-    fn soon(&self, target: &Target) -> ApiError {
-        let _ = (&self.store, &self.settings);
-        ApiError::unavailable(format!("{} is not served yet", target.kind.plural))
+    pub(crate) fn cache(&self, kind: &'static Kind) -> Result<&Arc<Cache>, ApiError> {
+        let missing = || ApiError::internal(format_args!("{} has no storage", kind.plural));
+        self.caches.get(kind.message).ok_or_else(missing)
     }
 }

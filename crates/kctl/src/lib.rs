@@ -4,6 +4,12 @@
 //! error into a line on stderr and an exit code: 0 done, 1 failed, 2 the command line is wrong.
 
 pub mod commands;
+pub mod manifest;
+pub mod names;
+pub mod output;
+pub mod rollout;
+pub mod session;
+mod terminal;
 
 use std::process::ExitCode;
 

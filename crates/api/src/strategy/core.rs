@@ -5,7 +5,7 @@ use crate::core::v1::{
     PodTemplate, ReplicationController, ResourceQuota, Secret, Service, ServiceAccount,
 };
 use crate::field::ErrorList;
-use crate::strategy::Strategy;
+use crate::strategy::{Strategy, fields};
 use crate::{defaults, prepare, validation};
 
 impl Strategy for ConfigMap {
@@ -31,6 +31,10 @@ impl Strategy for Endpoints {
 impl Strategy for Event {
     fn validate(&self) -> ErrorList {
         validation::event::core(self)
+    }
+
+    fn selectable_fields(&self) -> Vec<(&'static str, String)> {
+        fields::event(self)
     }
 }
 
@@ -60,6 +64,10 @@ impl Strategy for Namespace {
     fn validate_status_update(&self, old: &Self) -> ErrorList {
         validation::namespace::status_update(self, old)
     }
+
+    fn selectable_fields(&self) -> Vec<(&'static str, String)> {
+        fields::namespace(self)
+    }
 }
 
 impl Strategy for Node {
@@ -77,6 +85,10 @@ impl Strategy for Node {
 
     fn validate_status_update(&self, old: &Self) -> ErrorList {
         validation::node::status_update(self, old)
+    }
+
+    fn selectable_fields(&self) -> Vec<(&'static str, String)> {
+        fields::node(self)
     }
 }
 
@@ -132,6 +144,10 @@ impl Strategy for Pod {
     fn validate_update(&self, old: &Self) -> ErrorList {
         validation::pod::update(self, old)
     }
+
+    fn selectable_fields(&self) -> Vec<(&'static str, String)> {
+        fields::pod(self)
+    }
 }
 
 impl Strategy for PodTemplate {
@@ -151,6 +167,10 @@ impl Strategy for ReplicationController {
 
     fn validate(&self) -> ErrorList {
         validation::apps::replication_controller(self)
+    }
+
+    fn selectable_fields(&self) -> Vec<(&'static str, String)> {
+        fields::replication_controller(self)
     }
 }
 
@@ -176,6 +196,10 @@ impl Strategy for Secret {
     fn validate_update(&self, old: &Self) -> ErrorList {
         validation::config::secret_update(self, old)
     }
+
+    fn selectable_fields(&self) -> Vec<(&'static str, String)> {
+        fields::secret(self)
+    }
 }
 
 impl Strategy for Service {
@@ -193,6 +217,10 @@ impl Strategy for Service {
 
     fn validate_update(&self, old: &Self) -> ErrorList {
         validation::service::service_update(self, old)
+    }
+
+    fn selectable_fields(&self) -> Vec<(&'static str, String)> {
+        fields::service(self)
     }
 }
 

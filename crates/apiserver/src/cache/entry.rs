@@ -20,6 +20,8 @@ pub struct Entry {
     bytes: Bytes,
     attributes: Attributes,
     json: OnceLock<Bytes>,
+    /// Why the stored bytes cannot be read, if they cannot.
+    fault: Option<ApiError>,
 }
 
 /// What selectors look at.
@@ -40,7 +42,8 @@ impl Attributes {
 }
 
 impl Entry {
-    /// The entry of an object that was stored as `raw`, which has no resource version, at `revision`.
+    /// The entry of an object that was stored as `raw`, which has no resource version, at `revision`. An object that
+    /// a dry run did not store has revision 0 and gets no resource version.
     #[must_use]
     pub fn new(
         kind: &'static Kind,
@@ -50,13 +53,29 @@ impl Entry {
         attributes: Attributes,
     ) -> Self {
         let bytes = stamp(raw, revision);
-        Self { kind, key, revision, bytes, attributes, json: OnceLock::new() }
+        Self { kind, key, revision, bytes, attributes, json: OnceLock::new(), fault: None }
     }
 
-    /// The entry of stored bytes that somebody else wrote.
-    pub fn decode(kind: &'static Kind, key: Arc<str>, revision: i64, raw: Bytes) -> Result<Self, ApiError> {
-        let object = kind.decode(raw.clone()).map_err(|error| corrupt(kind, &key, &error))?;
-        Ok(Self::new(kind, key, revision, &raw, Attributes::of(&*object)))
+    /// The entry of stored bytes that somebody else wrote. What cannot be read is an entry with a fault, not a gap:
+    /// its name is taken, and whoever asks for it must learn why it is not served.
+    #[must_use]
+    pub fn decode(kind: &'static Kind, key: Arc<str>, revision: i64, raw: &Bytes) -> Self {
+        match kind.decode(raw.clone()) {
+            Ok(object) => Self::new(kind, key, revision, raw, Attributes::of(&*object)),
+            Err(error) => Self::faulty(kind, key, revision, raw, &describe(&error)),
+        }
+    }
+
+    /// The entry of stored bytes that cannot be read.
+    #[must_use]
+    pub fn faulty(kind: &'static Kind, key: Arc<str>, revision: i64, raw: &[u8], reason: &str) -> Self {
+        let fault = corrupt(kind, &key, reason);
+        Self { fault: Some(fault), ..Self::new(kind, key, revision, raw, Attributes::default()) }
+    }
+
+    /// Fails if the stored bytes cannot be read.
+    pub fn readable(&self) -> Result<(), ApiError> {
+        self.fault.clone().map_or(Ok(()), Err)
     }
 
     /// The same object under another revision: how a watcher learns that it is deleted or out of its sight.
@@ -101,6 +120,10 @@ impl Entry {
         self.bytes.clone()
     }
 
+    pub(super) fn bytes_len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The message as it is stored: without the resource version.
     #[must_use]
     pub fn raw(&self) -> &[u8] {
@@ -109,7 +132,8 @@ impl Entry {
 
     /// The object, decoded anew: it takes several times the memory of its bytes, so it is not kept.
     pub fn object(&self) -> Result<Box<dyn Object>, ApiError> {
-        self.kind.decode(self.bytes.clone()).map_err(|error| corrupt(self.kind, &self.key, &error))
+        self.readable()?;
+        self.kind.decode(self.bytes()).map_err(|error| corrupt(self.kind, &self.key, &describe(&error)))
     }
 
     /// The JSON without `kind` and `apiVersion`, made by whoever asks first.
@@ -158,9 +182,13 @@ impl fmt::Debug for Entry {
     }
 }
 
-fn corrupt(kind: &Kind, key: &str, error: &gantry_api::DecodeError) -> ApiError {
+fn describe(error: &gantry_api::DecodeError) -> String {
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    ApiError::internal(format_args!("stored {} {key:?} cannot be read: {error}{cause}", kind.plural))
+    format!("{error}{cause}")
+}
+
+fn corrupt(kind: &Kind, key: &str, reason: &str) -> ApiError {
+    ApiError::internal(format_args!("stored {} {key:?} cannot be read: {reason}", kind.plural))
 }
 
 const METADATA: u8 = 1 << 3 | 2;
@@ -169,6 +197,9 @@ const RESOURCE_VERSION: u8 = 6 << 3 | 2;
 /// Appends the resource version. A message that occurs twice is merged by every protobuf decoder, so `metadata` can
 /// be completed behind the encoded object, without decoding it.
 fn stamp(raw: &[u8], revision: i64) -> Bytes {
+    if revision == 0 {
+        return Bytes::copy_from_slice(raw);
+    }
     let digits = revision.to_string();
     let mut bytes = Vec::with_capacity(raw.len() + 4 + digits.len());
     bytes.put_slice(raw);
@@ -179,12 +210,12 @@ fn stamp(raw: &[u8], revision: i64) -> Bytes {
 }
 
 fn stamp_len(revision: i64) -> usize {
-    4 + revision.checked_ilog10().map_or(1, |digits| digits as usize + 1)
+    revision.checked_ilog10().map_or(0, |digits| digits as usize + 5)
 }
 
 #[cfg(test)]
 mod tests {
-    use gantry_api::Resource as _;
+    use gantry_api::Resource;
     use gantry_api::core::v1::Pod;
 
     use super::*;
@@ -192,11 +223,13 @@ mod tests {
     #[test]
     fn the_resource_version_is_merged_into_the_bytes() {
         let mut pod = Pod::default();
-        pod.meta_mut().name = "a".into();
-        pod.meta_mut().labels.insert("app".into(), "web".into());
+        let meta = pod.metadata.get_or_insert_default();
+        meta.name = "a".into();
+        meta.labels.insert("app".into(), "web".into());
         let raw = Object::encode(&pod);
         for revision in [1, 9, 10, 1_234_567, i64::MAX] {
-            let entry = Entry::new(Pod::kind(), "ns/a".into(), revision, &raw, Attributes::of(&pod));
+            let entry =
+                Entry::new(<Pod as Resource>::kind(), "ns/a".into(), revision, &raw, Attributes::of(&pod));
             assert_eq!(entry.raw(), &raw[..]);
             let object = entry.object().unwrap();
             assert_eq!(object.meta().resource_version, revision.to_string());

@@ -4,6 +4,7 @@
 
 mod bed;
 mod flows;
+mod load;
 mod scale;
 mod services;
 #[path = "../../../pod-network/tests/network/support.rs"]

@@ -1,0 +1,58 @@
+//! What every pod gets: a priority, a service account, and tolerations for nodes that are not well for a while.
+
+use gantry_api::core::v1::{Pod, Toleration};
+
+/// How long a pod stays on a node that is not ready or not reachable.
+const TOLERATED_SECONDS: i64 = 300;
+
+/// Completes a new pod.
+pub(super) fn complete(pod: &mut Pod) {
+    let spec = pod.spec.get_or_insert_default();
+    spec.priority.get_or_insert(0);
+    spec.preemption_policy.get_or_insert_with(|| "PreemptLowerPriority".to_owned());
+    if spec.service_account_name.is_empty() {
+        "default".clone_into(&mut spec.service_account_name);
+    }
+    spec.service_account.clone_from(&spec.service_account_name);
+    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+        let tolerated = spec.tolerations.iter().any(|toleration| tolerates(toleration, key));
+        if !tolerated {
+            spec.tolerations.push(Toleration {
+                key: key.to_owned(),
+                operator: "Exists".to_owned(),
+                effect: "NoExecute".to_owned(),
+                toleration_seconds: Some(TOLERATED_SECONDS),
+                ..Toleration::default()
+            });
+        }
+    }
+}
+
+fn tolerates(toleration: &Toleration, key: &str) -> bool {
+    (toleration.key == key || toleration.key.is_empty())
+        && matches!(toleration.effect.as_str(), "NoExecute" | "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_tolerations_are_kept() {
+        let mut pod = Pod::default();
+        let own = Toleration {
+            key: "node.kubernetes.io/not-ready".into(),
+            operator: "Exists".into(),
+            effect: "NoExecute".into(),
+            toleration_seconds: Some(5),
+            ..Toleration::default()
+        };
+        pod.spec.get_or_insert_default().tolerations.push(own.clone());
+        complete(&mut pod);
+        complete(&mut pod);
+        let spec = pod.spec.unwrap();
+        assert_eq!(spec.tolerations.len(), 2);
+        assert_eq!(spec.tolerations[0], own);
+        assert_eq!((spec.priority, spec.service_account_name.as_str()), (Some(0), "default"));
+    }
+}

@@ -1,0 +1,93 @@
+//! The whole server: built from its options, run until told to stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use gantry_telemetry::health::Checks;
+use tokio_util::sync::CancellationToken;
+
+use crate::bootstrap;
+use crate::grpc;
+use crate::nodes::{NodeTlsError, Nodes};
+use crate::options::{self, Options};
+use crate::pipeline;
+use crate::rest;
+use crate::server::{self, Server};
+use crate::split::Split;
+use crate::verbs::Verbs;
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The port cannot be served.
+    #[error(transparent)]
+    Server(#[from] server::Error),
+    /// Options do not fit.
+    #[error(transparent)]
+    Options(#[from] options::Error),
+    /// The files for connections to kubelets cannot be used.
+    #[error(transparent)]
+    Nodes(#[from] NodeTlsError),
+    /// The gRPC services cannot be made.
+    #[error(transparent)]
+    Grpc(#[from] grpc::Error),
+}
+
+/// A server whose port is bound.
+pub struct App {
+    server: Server,
+    verbs: Arc<Verbs>,
+    nodes: Nodes,
+}
+
+impl App {
+    /// Binds the port and prepares the rest. etcd need not be there: until it is, nothing is ready.
+    pub async fn build(options: &Options) -> Result<Self, Error> {
+        let server = Server::bind(&options.addresses(), &options.tls())?;
+        let nodes = Nodes::new(&options.node_tls())?;
+        let port = server.addresses().first().map_or(options.secure_port, SocketAddr::port);
+        let verbs = Verbs::new(options.store().await?, options.settings(port));
+        Ok(Self { server, verbs, nodes })
+    }
+
+    /// The addresses that are listened on.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.server.addresses()
+    }
+
+    /// The server's checks: for `/readyz` here, and for the service manager.
+    #[must_use]
+    pub fn checks(&self) -> Checks {
+        let checks = Checks::new();
+        let verbs = Arc::clone(&self.verbs);
+        checks.readyz("informer-sync", move || match verbs.not_ready().as_slice() {
+            [] => Ok(()),
+            waiting => Err(format!("{} not listed yet", waiting.join(", "))),
+        });
+        checks
+    }
+
+    /// Serves until `stop`, then drains.
+    pub async fn run(self, checks: Checks, stop: CancellationToken) -> Result<(), Error> {
+        let services =
+            grpc::Services { verbs: Arc::clone(&self.verbs), nodes: self.nodes.clone(), stop: stop.clone() };
+        let grpc = grpc::routes(services)?;
+        let rest = rest::Rest::new(Arc::clone(&self.verbs), self.nodes, checks, stop.clone());
+        let service = pipeline::wrap(Split::new(grpc, rest));
+        // The caches and the store outlive the drain: requests under way still need them.
+        let end = CancellationToken::new();
+        let caches = tokio::spawn(Arc::clone(&self.verbs).run(end.clone()));
+        let verbs = Arc::clone(&self.verbs);
+        let stopping = stop.clone();
+        let bootstrap = tokio::spawn(async move { bootstrap::run(&verbs, stopping).await });
+        self.server.run(service, stop).await;
+        end.cancel();
+        for (what, task) in [("bootstrap", bootstrap), ("watch caches", caches)] {
+            if let Err(error) = task.await {
+                tracing::error!(%error, what, "a background task ended badly");
+            }
+        }
+        Ok(())
+    }
+}

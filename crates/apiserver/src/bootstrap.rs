@@ -1,0 +1,137 @@
+//! What every cluster has from its first second: the system's namespaces and the `kubernetes` Service.
+
+use std::time::Duration;
+
+use gantry_api::Resource;
+use gantry_api::core::v1::{
+    EndpointAddress, EndpointPort, EndpointSubset, Endpoints, Namespace, Service, ServicePort, ServiceSpec,
+};
+use gantry_api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort as SlicePort, EndpointSlice};
+use gantry_api::meta::v1::{CreateOptions, UpdateOptions};
+use gantry_api::scalars::IntOrString;
+use gantry_api::strategy::Strategy;
+use tokio_util::sync::CancellationToken;
+
+use crate::status::{ApiError, Reason};
+use crate::verbs::{Target, Verbs};
+
+const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+/// The Service of the API server itself.
+const SERVICE: &str = "kubernetes";
+const NAMESPACE: &str = "default";
+/// How often the endpoints are written again if somebody has changed them.
+const INTERVAL: Duration = Duration::from_secs(10);
+const RETRY: Duration = Duration::from_millis(200);
+
+/// Makes what is missing, and keeps it so until the token is cancelled.
+pub async fn run(verbs: &Verbs, shutdown: CancellationToken) {
+    loop {
+        let pause = match ensure(verbs).await {
+            Ok(()) => INTERVAL,
+            Err(error) => {
+                tracing::warn!(%error, "the cluster's own objects cannot be made yet");
+                RETRY
+            }
+        };
+        if shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Makes what is missing, once.
+pub async fn ensure(verbs: &Verbs) -> Result<(), ApiError> {
+    for name in NAMESPACES {
+        ensure_one(verbs, named(Namespace::default(), "", name), false).await?;
+    }
+    let settings = verbs.settings();
+    let (address, port) = settings.advertise;
+    let service = Service {
+        spec: Some(ServiceSpec {
+            r#type: "ClusterIP".to_owned(),
+            cluster_ip: first_address(settings.service_cidr),
+            session_affinity: "None".to_owned(),
+            ports: vec![ServicePort {
+                name: "https".to_owned(),
+                protocol: "TCP".to_owned(),
+                port: 443,
+                target_port: Some(IntOrString::from(i32::from(port))),
+                ..ServicePort::default()
+            }],
+            ..ServiceSpec::default()
+        }),
+        ..named(Service::default(), NAMESPACE, SERVICE)
+    };
+    ensure_one(verbs, labelled(service, "component", "apiserver"), false).await?;
+    let endpoints = Endpoints {
+        subsets: vec![EndpointSubset {
+            addresses: vec![EndpointAddress { ip: address.to_string(), ..EndpointAddress::default() }],
+            ports: vec![EndpointPort {
+                name: "https".to_owned(),
+                port: i32::from(port),
+                protocol: "TCP".to_owned(),
+                ..EndpointPort::default()
+            }],
+            ..EndpointSubset::default()
+        }],
+        ..named(Endpoints::default(), NAMESPACE, SERVICE)
+    };
+    let endpoints = labelled(endpoints, "endpointslice.kubernetes.io/skip-mirror", "true");
+    ensure_one(verbs, endpoints, true).await?;
+    let slice = EndpointSlice {
+        address_type: if address.is_ipv6() { "IPv6" } else { "IPv4" }.to_owned(),
+        endpoints: vec![Endpoint {
+            addresses: vec![address.to_string()],
+            conditions: Some(EndpointConditions { ready: Some(true), ..EndpointConditions::default() }),
+            ..Endpoint::default()
+        }],
+        ports: vec![SlicePort {
+            name: Some("https".to_owned()),
+            protocol: Some("TCP".to_owned()),
+            port: Some(i32::from(port)),
+            ..SlicePort::default()
+        }],
+        ..named(EndpointSlice::default(), NAMESPACE, SERVICE)
+    };
+    ensure_one(verbs, labelled(slice, "kubernetes.io/service-name", SERVICE), true).await
+}
+
+fn named<T: Resource>(mut object: T, namespace: &str, name: &str) -> T {
+    let meta = object.meta_mut();
+    namespace.clone_into(&mut meta.namespace);
+    name.clone_into(&mut meta.name);
+    object
+}
+
+fn labelled<T: Resource>(mut object: T, key: &str, value: &str) -> T {
+    object.meta_mut().labels.insert(key.to_owned(), value.to_owned());
+    object
+}
+
+/// Creates an object that is not there. One that is there is left alone, or made what it must be.
+async fn ensure_one<T: Strategy>(verbs: &Verbs, object: T, exactly: bool) -> Result<(), ApiError> {
+    let target = Target {
+        kind: <T as Resource>::kind(),
+        namespace: object.namespace().to_owned(),
+        name: object.name().to_owned(),
+    };
+    let found = verbs.get(&target, &gantry_api::meta::v1::GetOptions::default()).await;
+    match found {
+        Ok(_) if !exactly => return Ok(()),
+        Ok(_) => {
+            return verbs.update(&target, None, Box::new(object), &UpdateOptions::default()).await.map(drop);
+        }
+        Err(error) if error.reason() == Reason::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    match verbs.create(&target, Box::new(object), &CreateOptions::default()).await {
+        Ok(_) => Ok(()),
+        // Another server was faster.
+        Err(error) if error.reason() == Reason::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn first_address(range: ipnet::IpNet) -> String {
+    range.hosts().next().unwrap_or_else(|| range.network()).to_string()
+}

@@ -1,0 +1,56 @@
+//! The pipelined stream of writes: many under way at once, answered as they finish.
+
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt};
+use gantry_api::grpc::api::mutate_request::Verb;
+use gantry_api::grpc::api::{MutateRequest, MutateResponse, Object, mutate_response::Outcome};
+use tonic::{Status, Streaming};
+
+use super::resources::Service;
+use crate::pipeline::User;
+use crate::status::ApiError;
+
+/// Writes of one stream that are under way at once; the client's next ones wait in its own window.
+const IN_FLIGHT: usize = 256;
+/// How long one write may take.
+const LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// The outcomes of the writes that a client sends, in the order in which they finish. Ends when the client's stream
+/// has ended and everything is answered; a server that drains takes no new writes, but answers those it has taken.
+pub(super) fn outcomes(
+    service: Service,
+    user: Arc<User>,
+    requests: Streaming<MutateRequest>,
+) -> impl Stream<Item = Result<MutateResponse, Status>> + Send + 'static {
+    let stop = service.stop.clone();
+    requests
+        .take_until(stop.cancelled_owned())
+        .map(move |request| {
+            let (service, user) = (service.clone(), Arc::clone(&user));
+            async move {
+                let request = request?;
+                let id = request.id;
+                let outcome = match tokio::time::timeout(LIMIT, write(&service, &user, request)).await {
+                    Ok(Ok(object)) => Outcome::Object(object),
+                    Ok(Err(error)) => Outcome::Error(error.status().clone()),
+                    Err(_) => {
+                        let error = ApiError::timeout(format!("the write did not finish within {LIMIT:?}"));
+                        Outcome::Error(error.status().clone())
+                    }
+                };
+                Ok(MutateResponse { id, outcome: Some(outcome) })
+            }
+        })
+        .buffer_unordered(IN_FLIGHT)
+}
+
+async fn write(service: &Service, user: &User, request: MutateRequest) -> Result<Object, ApiError> {
+    match request.verb {
+        Some(Verb::Create(create)) => service.create(user, create).await,
+        Some(Verb::Update(update)) => service.update(user, update).await,
+        Some(Verb::Patch(patch)) => service.patch(user, patch).await,
+        Some(Verb::Delete(delete)) => service.delete(user, delete).await,
+        None => Err(ApiError::bad_request("verb is required: create, update, patch or delete")),
+    }
+}

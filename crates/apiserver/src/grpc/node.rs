@@ -1,0 +1,90 @@
+//! The relay to kubelets: the same service as theirs, with the pod named and the user authorized first.
+
+use std::sync::Arc;
+
+use std::future::ready;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use gantry_api::grpc::node::node_server::Node;
+use gantry_api::grpc::node::{
+    ContainerRef, ExecRequest, ExecResponse, LogsRequest, LogsResponse, exec_request::Message,
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::target::user;
+use crate::nodes::Nodes;
+use crate::pipeline::{Attributes, User, authorize};
+use crate::status::ApiError;
+use crate::verbs::Verbs;
+
+/// See [`super::Services`].
+#[derive(Clone)]
+pub(super) struct Relay {
+    pub(super) verbs: Arc<Verbs>,
+    pub(super) nodes: Nodes,
+    pub(super) stop: CancellationToken,
+}
+
+/// How long a client may take to say what it wants to execute.
+const START_LIMIT: std::time::Duration = std::time::Duration::from_secs(10);
+
+#[tonic::async_trait]
+impl Node for Relay {
+    type LogsStream = BoxStream<'static, Result<LogsResponse, Status>>;
+
+    async fn logs(&self, request: Request<LogsRequest>) -> Result<Response<Self::LogsStream>, Status> {
+        let user = user(&request);
+        let mut request = request.into_inner();
+        let container = request.container.get_or_insert_default();
+        allow(&user, "get", "log", container)?;
+        let (mut node, pod) = self.nodes.of_pod(&self.verbs, &container.namespace, &container.pod).await?;
+        container.pod_uid = pod.metadata.map(|meta| meta.uid).unwrap_or_default();
+        let logs = node.logs(request).await?.into_inner();
+        Ok(Response::new(logs.take_until(self.stop.clone().cancelled_owned()).boxed()))
+    }
+
+    type ExecStream = BoxStream<'static, Result<ExecResponse, Status>>;
+
+    async fn exec(
+        &self,
+        request: Request<Streaming<ExecRequest>>,
+    ) -> Result<Response<Self::ExecStream>, Status> {
+        let user = user(&request);
+        let mut input = request.into_inner();
+        let first = tokio::time::timeout(START_LIMIT, input.message()).await.map_err(|_| {
+            Status::from(ApiError::timeout(format!("the first message did not come within {START_LIMIT:?}")))
+        })??;
+        let Some(Message::Start(mut start)) = first.and_then(|first| first.message) else {
+            return Err(ApiError::bad_request("the first message must be `start`").into());
+        };
+        let container = start.container.get_or_insert_default();
+        allow(&user, "create", "exec", container)?;
+        let (mut node, pod) = self.nodes.of_pod(&self.verbs, &container.namespace, &container.pod).await?;
+        container.pod_uid = pod.metadata.map(|meta| meta.uid).unwrap_or_default();
+
+        let start = ExecRequest { message: Some(Message::Start(start)) };
+        // An error of the client's stream ends the input; the kubelet then ends the process.
+        let rest =
+            input.take_while(|message| ready(message.is_ok())).filter_map(|message| ready(message.ok()));
+        let output = node.exec(futures::stream::iter([start]).chain(rest)).await?.into_inner();
+        Ok(Response::new(output.take_until(self.stop.clone().cancelled_owned()).boxed()))
+    }
+}
+
+fn allow(user: &User, verb: &str, subresource: &str, container: &ContainerRef) -> Result<(), ApiError> {
+    let attributes = Attributes::Resource {
+        verb,
+        group: "",
+        resource: "pods",
+        subresource,
+        namespace: &container.namespace,
+        name: &container.pod,
+    };
+    authorize(user, &attributes)?;
+    if container.namespace.is_empty() || container.pod.is_empty() {
+        return Err(ApiError::bad_request("container.namespace and container.pod are required"));
+    }
+    Ok(())
+}

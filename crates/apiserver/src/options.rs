@@ -1,0 +1,226 @@
+//! The server's flags, with upstream's names, and its configuration file.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Parser, ValueEnum};
+use gantry_store::{ClientIdentity, EtcdConfig, EtcdStore, MemoryStore, Store, TlsConfig};
+use gantry_telemetry::CommonFlags;
+
+use crate::nodes::NodeTlsFiles;
+use crate::server::TlsFiles;
+use crate::verbs::Settings;
+
+/// The API server of a Gantry cluster: gRPC and the Kubernetes REST API on one TLS port.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "gantry-apiserver", version)]
+pub struct Options {
+    /// Where objects are kept.
+    #[arg(long, value_enum, default_value_t = Storage::Etcd)]
+    pub storage: Storage,
+
+    /// The etcd members' client URLs, separated by commas.
+    #[arg(long, value_delimiter = ',', default_value = "http://127.0.0.1:2379", value_name = "URL")]
+    pub etcd_servers: Vec<String>,
+
+    /// The authority that signed etcd's certificates (PEM).
+    #[arg(long, value_name = "FILE")]
+    pub etcd_cafile: Option<PathBuf>,
+
+    /// The certificate that identifies this server to etcd (PEM).
+    #[arg(long, value_name = "FILE", requires = "etcd_keyfile")]
+    pub etcd_certfile: Option<PathBuf>,
+
+    /// The key of the certificate for etcd (PEM).
+    #[arg(long, value_name = "FILE", requires = "etcd_certfile")]
+    pub etcd_keyfile: Option<PathBuf>,
+
+    /// An address to listen on; may be repeated.
+    #[arg(long, default_value = "0.0.0.0", value_name = "IP")]
+    pub bind_address: Vec<IpAddr>,
+
+    /// The port to listen on.
+    #[arg(long, default_value_t = 6443, value_name = "PORT")]
+    pub secure_port: u16,
+
+    /// The address at which the cluster reaches this server; by default the first bind address that is one.
+    #[arg(long, value_name = "IP")]
+    pub advertise_address: Option<IpAddr>,
+
+    /// The server's certificate (PEM), intermediate ones behind it.
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert_file: PathBuf,
+
+    /// The key of the server's certificate (PEM).
+    #[arg(long, value_name = "FILE")]
+    pub tls_private_key_file: PathBuf,
+
+    /// The authority whose certificates identify clients (PEM).
+    #[arg(long, value_name = "FILE")]
+    pub client_ca_file: PathBuf,
+
+    /// The authority that signed the kubelets' certificates (PEM); without it, no logs and no exec.
+    #[arg(long, value_name = "FILE")]
+    pub kubelet_certificate_authority: Option<PathBuf>,
+
+    /// The certificate that identifies this server to kubelets (PEM).
+    #[arg(long, value_name = "FILE", requires = "kubelet_client_key")]
+    pub kubelet_client_certificate: Option<PathBuf>,
+
+    /// The key of the certificate for kubelets (PEM).
+    #[arg(long, value_name = "FILE", requires = "kubelet_client_certificate")]
+    pub kubelet_client_key: Option<PathBuf>,
+
+    /// The range that Services get their addresses from.
+    #[arg(long, default_value = "10.96.0.0/12", value_name = "CIDR")]
+    pub service_cluster_ip_range: ipnet::IpNet,
+
+    /// The ports that Services of type NodePort get.
+    #[arg(long, default_value = "30000-32767", value_name = "FIRST-LAST", value_parser = port_range)]
+    pub service_node_port_range: RangeInclusive<u16>,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "the flags' own documentation is what --help shows")]
+    pub common: CommonFlags,
+}
+
+/// Where objects are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Storage {
+    /// In etcd.
+    Etcd,
+    /// In this process' memory, for tests: gone when it ends.
+    Memory,
+}
+
+/// Flags that do not fit.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("{flag} {}: cannot be read", path.display())]
+    Read {
+        /// The flag that names it.
+        flag: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The store cannot be used.
+    #[error("--etcd-servers cannot be used")]
+    Store(#[source] gantry_store::Error),
+}
+
+fn port_range(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let invalid = || format!("{text:?} is not a range of ports like 30000-32767");
+    let (first, last) = text.split_once('-').ok_or_else(invalid)?;
+    let (first, last) = (first.parse().map_err(|_| invalid())?, last.parse().map_err(|_| invalid())?);
+    if first == 0 || first > last {
+        return Err(invalid());
+    }
+    Ok(first..=last)
+}
+
+impl Options {
+    /// The addresses to listen on.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.bind_address.iter().map(|&ip| SocketAddr::from((ip, self.secure_port))).collect()
+    }
+
+    /// The files of the port.
+    #[must_use]
+    pub fn tls(&self) -> TlsFiles {
+        TlsFiles {
+            certificate: self.tls_cert_file.clone(),
+            key: self.tls_private_key_file.clone(),
+            client_ca: self.client_ca_file.clone(),
+        }
+    }
+
+    /// The files for connections to kubelets.
+    #[must_use]
+    pub fn node_tls(&self) -> NodeTlsFiles {
+        NodeTlsFiles {
+            authority: self.kubelet_certificate_authority.clone(),
+            certificate: self.kubelet_client_certificate.clone(),
+            key: self.kubelet_client_key.clone(),
+        }
+    }
+
+    /// What the verbs need; `port` is the one that was bound.
+    #[must_use]
+    pub fn settings(&self, port: u16) -> Settings {
+        let first = self.bind_address.iter().copied().find(|ip| !ip.is_unspecified());
+        let advertise = self.advertise_address.or(first).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        Settings {
+            service_cidr: self.service_cluster_ip_range,
+            node_ports: self.service_node_port_range.clone(),
+            advertise: (advertise, port),
+        }
+    }
+
+    /// The store. etcd need not be there yet.
+    pub async fn store(&self) -> Result<Arc<dyn Store>, Error> {
+        if self.storage == Storage::Memory {
+            return Ok(Arc::new(MemoryStore::new()));
+        }
+        let mut config = EtcdConfig::new(&self.etcd_servers);
+        if let Some(path) = &self.etcd_cafile {
+            let identity = match (&self.etcd_certfile, &self.etcd_keyfile) {
+                (Some(certificate), Some(key)) => Some(ClientIdentity {
+                    certificate: read("--etcd-certfile", certificate)?,
+                    key: read("--etcd-keyfile", key)?,
+                }),
+                _ => None,
+            };
+            config.tls = Some(TlsConfig { ca: read("--etcd-cafile", path)?, identity, server_name: None });
+        }
+        Ok(Arc::new(EtcdStore::connect(config).await.map_err(Error::Store)?))
+    }
+}
+
+fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|source| Error::Read { flag, path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REQUIRED: [&str; 4] =
+        ["gantry-apiserver", "--tls-cert-file=c", "--tls-private-key-file=k", "--client-ca-file=a"];
+
+    fn parse(flags: &[&str]) -> Result<Options, clap::Error> {
+        Options::try_parse_from(REQUIRED.iter().chain(flags))
+    }
+
+    #[test]
+    fn flags_are_upstreams() {
+        let options = parse(&[
+            "--etcd-servers=http://a:2379,http://b:2379",
+            "--bind-address=127.0.0.1",
+            "--bind-address=10.0.0.1",
+            "--secure-port=7443",
+            "--service-node-port-range=30000-30100",
+        ])
+        .unwrap();
+        assert_eq!(options.etcd_servers, ["http://a:2379", "http://b:2379"]);
+        assert_eq!(options.addresses().len(), 2);
+        assert_eq!(options.settings(7443).node_ports, 30000..=30100);
+        assert_eq!(options.settings(7443).advertise, ("127.0.0.1".parse().unwrap(), 7443));
+    }
+
+    #[test]
+    fn wrong_values_are_named() {
+        for wrong in ["--service-node-port-range=5-1", "--service-cluster-ip-range=x", "--bind-address=host"]
+        {
+            let flag = wrong.split('=').next().unwrap();
+            let error = parse(&[wrong]).unwrap_err().to_string();
+            assert!(error.contains(flag), "{error}");
+        }
+        assert!(Options::try_parse_from(["gantry-apiserver"]).is_err());
+    }
+}

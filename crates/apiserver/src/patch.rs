@@ -1,0 +1,86 @@
+//! Patches: RFC 6902, RFC 7386 and Kubernetes' strategic merge, all on JSON values.
+
+use gantry_api::{Kind, patch};
+use serde_json::Value;
+
+use crate::status::{ApiError, Reason};
+use crate::verbs::PatchType;
+
+/// How many operations a JSON patch may have.
+const MAX_OPERATIONS: usize = 10_000;
+
+/// A patch that was read and can be applied, several times if need be.
+#[derive(Debug, Clone)]
+pub struct Patch(Form);
+
+#[derive(Debug, Clone)]
+enum Form {
+    Json(json_patch::Patch),
+    Merge(Value),
+    Strategic(Value),
+}
+
+impl Patch {
+    /// Reads a patch.
+    pub fn parse(patch_type: PatchType, bytes: &[u8]) -> Result<Self, ApiError> {
+        let invalid =
+            |error: serde_json::Error| ApiError::bad_request(format!("error decoding patch: {error}"));
+        let form = match patch_type {
+            PatchType::Json => {
+                let patch: json_patch::Patch = serde_json::from_slice(bytes).map_err(invalid)?;
+                if patch.0.len() > MAX_OPERATIONS {
+                    let count = patch.0.len();
+                    let message = format!(
+                        "The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {count}"
+                    );
+                    return Err(ApiError::new(Reason::RequestEntityTooLarge, message));
+                }
+                Form::Json(patch)
+            }
+            PatchType::Merge => Form::Merge(object(serde_json::from_slice(bytes).map_err(invalid)?)?),
+            PatchType::StrategicMerge => {
+                Form::Strategic(object(serde_json::from_slice(bytes).map_err(invalid)?)?)
+            }
+        };
+        Ok(Self(form))
+    }
+
+    /// Applies it to an object of `kind`.
+    pub fn apply(&self, value: Value, kind: &Kind) -> Result<Value, ApiError> {
+        self.apply_to_message(value, kind.message)
+    }
+
+    /// Applies it to a message of the schema, by its full name.
+    pub fn apply_to_message(&self, mut value: Value, message: &str) -> Result<Value, ApiError> {
+        match &self.0 {
+            Form::Json(operations) => {
+                json_patch::patch(&mut value, operations).map_err(|error| unprocessable(&error))?;
+                Ok(value)
+            }
+            Form::Merge(document) => {
+                patch::merge(&mut value, document);
+                Ok(value)
+            }
+            Form::Strategic(document) => {
+                patch::strategic(message, &mut value, document).map_err(|error| unprocessable(&error))?;
+                Ok(value)
+            }
+        }
+    }
+}
+
+fn object(value: Value) -> Result<Value, ApiError> {
+    if value.is_object() {
+        Ok(value)
+    } else {
+        Err(ApiError::bad_request("error decoding patch: it must be an object"))
+    }
+}
+
+/// The patch is well-formed, but not for this object.
+fn unprocessable(error: &dyn std::error::Error) -> ApiError {
+    ApiError::new(
+        Reason::Invalid,
+        format!("the server rejected our request due to an error in our request: {error}"),
+    )
+}

@@ -1,0 +1,53 @@
+//! What every request passes, gRPC and REST alike, before its handler: see [`wrap`].
+
+mod authentication;
+mod authorization;
+mod body_limit;
+mod class;
+mod deadline;
+mod in_flight;
+mod middleware;
+mod panic;
+mod reply;
+mod trace;
+mod user;
+
+use std::convert::Infallible;
+
+use http::{Request, Response};
+use tonic::body::Body;
+use tower::{Service, ServiceBuilder};
+
+pub use authorization::{Attributes, authorize};
+pub(crate) use class::{Class, is_grpc};
+pub(crate) use in_flight::InFlight;
+pub(crate) use reply::{error as error_reply, status_body};
+pub use user::User;
+
+use middleware::layer;
+
+/// The largest body of a request: as etcd's limit allows, and upstream's.
+pub const MAX_BODY: usize = 3 << 20;
+
+/// Puts the pipeline around a handler. In order: request id, trace and metrics; panics become 500; who asks; how much
+/// may run at once; how long it may take; how large it may be.
+pub fn wrap<S>(
+    handler: S,
+) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
++ Clone
++ Send
++ Sync
++ 'static
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+{
+    ServiceBuilder::new()
+        .layer(layer(trace::Trace))
+        .layer(layer(panic::CatchPanic))
+        .layer(layer(authentication::Authentication))
+        .layer(layer(InFlight::default()))
+        .layer(layer(deadline::Deadline))
+        .layer(layer(body_limit::BodyLimit))
+        .service(handler)
+}

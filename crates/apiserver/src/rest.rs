@@ -1,0 +1,94 @@
+//! The REST face: Kubernetes' paths, media types and framing over the verbs.
+
+mod accept;
+mod body;
+mod documents;
+mod encode;
+mod list;
+mod log;
+mod path;
+mod query;
+mod resource;
+mod watch;
+
+use std::sync::Arc;
+
+use gantry_telemetry::health::Checks;
+use http::{Method, Request, Response};
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+
+use self::accept::Accept;
+use self::path::Route;
+use self::query::Query;
+use crate::nodes::Nodes;
+use crate::pipeline::{Attributes, User, authorize, error_reply};
+use crate::status::{ApiError, Reason};
+use crate::verbs::Verbs;
+
+/// Answers REST requests.
+#[derive(Clone)]
+pub(crate) struct Rest(Arc<Inner>);
+
+struct Inner {
+    verbs: Arc<Verbs>,
+    nodes: Nodes,
+    checks: Checks,
+    stop: CancellationToken,
+}
+
+impl Rest {
+    pub(crate) fn new(verbs: Arc<Verbs>, nodes: Nodes, checks: Checks, stop: CancellationToken) -> Self {
+        Self(Arc::new(Inner { verbs, nodes, checks, stop }))
+    }
+
+    /// Answers a request; an error is an answer too.
+    pub(crate) async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        match self.0.handle(request).await {
+            Ok(response) => response,
+            Err(error) => error_reply(false, &error),
+        }
+    }
+}
+
+impl Inner {
+    async fn handle(&self, request: Request<Body>) -> Result<Response<Body>, ApiError> {
+        let user = request.extensions().get::<Arc<User>>().cloned();
+        let user = user.unwrap_or_else(|| Arc::new(User::anonymous()));
+        let path = request.uri().path().to_owned();
+        let route = match path::parse(&path) {
+            Ok(route) => route,
+            Err(error) => {
+                allow_path(&user, request.method(), &path)?;
+                return Err(error);
+            }
+        };
+        if let Route::Resource(path) = route {
+            return resource::handle(self, &user, path, request).await;
+        }
+        allow_path(&user, request.method(), &path)?;
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Err(ApiError::new(
+                Reason::MethodNotAllowed,
+                "the server does not allow this method on the requested resource",
+            ));
+        }
+        let query = request.uri().query().unwrap_or_default();
+        let (headers, parameters) = (request.headers(), Query::parse(query));
+        match &route {
+            Route::Health { ready } => Ok(documents::health(&self.checks, *ready, query).await),
+            Route::Metrics => documents::metrics(),
+            Route::Version => documents::version(&Accept::of(headers, true)?),
+            route => {
+                // Clients name a list of discovery types and end it with plain JSON.
+                let accept = Accept::of(headers, parameters.pretty()?)?;
+                documents::discovery(route, headers, &accept)
+            }
+        }
+    }
+}
+
+fn allow_path(user: &User, method: &Method, path: &str) -> Result<(), ApiError> {
+    let verb = method.as_str().to_ascii_lowercase();
+    authorize(user, &Attributes::Path { verb: &verb, path })
+}

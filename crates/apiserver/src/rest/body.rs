@@ -1,0 +1,180 @@
+//! Bodies of requests: read, checked against the schema, decoded.
+
+use bytes::Bytes;
+use gantry_api::schema::check;
+use gantry_api::{Kind, Object, yaml};
+use gantry_store::envelope;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http_body_util::{BodyExt, LengthLimitError};
+use prost::Message;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tonic::body::Body;
+
+use super::accept::{JSON, PROTOBUF, YAML};
+use super::query::FieldValidation;
+use crate::pipeline::MAX_BODY;
+use crate::status::ApiError;
+
+/// A body and how it is written.
+pub(super) struct RawBody {
+    pub(super) bytes: Bytes,
+    /// The media type without parameters; empty where the client says nothing.
+    pub(super) media_type: String,
+}
+
+impl RawBody {
+    /// Reads a body to its end.
+    pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Self, ApiError> {
+        let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let bytes = body.collect().await.map_err(|error| read_error(&error))?.to_bytes();
+        Ok(Self { bytes, media_type })
+    }
+
+    /// The body as JSON text: JSON as it is, YAML turned.
+    pub(super) fn json(&self) -> Result<Bytes, ApiError> {
+        match self.media_type.as_str() {
+            "" | JSON => Ok(self.bytes.clone()),
+            YAML | "text/yaml" | "application/x-yaml" => {
+                let text = std::str::from_utf8(&self.bytes)
+                    .map_err(|error| ApiError::bad_request(format!("the YAML is not UTF-8: {error}")))?;
+                yaml::to_json(text).map(Bytes::from).map_err(|error| ApiError::bad_request(error.to_string()))
+            }
+            _ => Err(ApiError::unsupported_media_type(&[JSON, YAML, PROTOBUF])),
+        }
+    }
+}
+
+fn read_error(error: &tonic::Status) -> ApiError {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if cause.is::<LengthLimitError>() {
+            return ApiError::too_large(MAX_BODY);
+        }
+        source = cause.source();
+    }
+    ApiError::bad_request(format!("the body could not be read to its end: {}", error.message()))
+}
+
+/// What a body says that it holds.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct TypeMeta {
+    api_version: String,
+    kind: String,
+}
+
+/// What a body should hold.
+pub(super) struct Expected<'a> {
+    pub(super) api_version: String,
+    pub(super) kind: &'a str,
+    pub(super) message: &'a str,
+}
+
+impl<'a> Expected<'a> {
+    pub(super) fn of(kind: &'a Kind) -> Self {
+        Self { api_version: kind.api_version(), kind: kind.kind, message: kind.message }
+    }
+
+    /// A body that names nothing is taken for what the path expects.
+    fn check_type(&self, found: &TypeMeta) -> Result<(), ApiError> {
+        if !found.api_version.is_empty() && found.api_version != self.api_version {
+            return Err(ApiError::bad_request(format!(
+                "the API version in the data ({}) does not match the expected API version ({})",
+                found.api_version, self.api_version
+            )));
+        }
+        if !found.kind.is_empty() && found.kind != self.kind {
+            return Err(self.refused(&found.kind, "the path takes no objects of this kind"));
+        }
+        Ok(())
+    }
+
+    fn refused(&self, found: &str, why: &str) -> ApiError {
+        let version = self.api_version.rsplit('/').next().unwrap_or_default();
+        ApiError::bad_request(format!(
+            "{found} in version {version:?} cannot be handled as a {}: {why}",
+            self.kind
+        ))
+    }
+
+    /// Checks JSON text against the schema. Returns what to warn of.
+    pub(super) fn check(&self, json: &[u8], validation: FieldValidation) -> Result<Vec<String>, ApiError> {
+        let report = check::json(self.message, json)
+            .map_err(|error| self.refused(self.kind, &format!("the body is not valid JSON: {error}")))?;
+        if !report.types.is_empty() {
+            let texts: Vec<String> = report.types.iter().map(ToString::to_string).collect();
+            let mut error = self.refused(self.kind, &texts.join(", "));
+            for problem in &report.types {
+                error = error.with_cause(gantry_api::meta::v1::StatusCause {
+                    reason: problem.r#type.reason().to_owned(),
+                    message: problem.body(),
+                    field: problem.path.to_string(),
+                });
+            }
+            return Err(error);
+        }
+        let found: TypeMeta = serde_json::from_slice(json).unwrap_or_default();
+        self.check_type(&found)?;
+        match validation {
+            FieldValidation::Strict if !report.strict.is_empty() => {
+                Err(self.refused(self.kind, &format!("strict decoding error: {}", report.strict.join(", "))))
+            }
+            FieldValidation::Warn => Ok(report.strict),
+            FieldValidation::Strict | FieldValidation::Ignore => Ok(Vec::new()),
+        }
+    }
+}
+
+/// The object of a body, which must be of `kind`, and what to warn of.
+pub(super) fn object(
+    body: &RawBody,
+    kind: &'static Kind,
+    validation: FieldValidation,
+) -> Result<(Box<dyn Object>, Vec<String>), ApiError> {
+    let expected = Expected::of(kind);
+    if body.media_type == PROTOBUF {
+        let raw = open(body, &expected)?;
+        let object = kind.decode(raw).map_err(|error| expected.refused(kind.kind, &chain(&error)))?;
+        return Ok((object, Vec::new()));
+    }
+    let json = body.json()?;
+    let warnings = expected.check(&json, validation)?;
+    let object = kind.decode_json(&json).map_err(|error| expected.refused(kind.kind, &chain(&error)))?;
+    Ok((object, warnings))
+}
+
+/// The message of a body that is no object of a kind, such as a Scale.
+pub(super) fn message<T: Message + Default + DeserializeOwned>(
+    body: &RawBody,
+    expected: &Expected<'_>,
+    validation: FieldValidation,
+) -> Result<(T, Vec<String>), ApiError> {
+    if body.media_type == PROTOBUF {
+        let raw = open(body, expected)?;
+        let message = T::decode(raw).map_err(|error| expected.refused(expected.kind, &error.to_string()))?;
+        return Ok((message, Vec::new()));
+    }
+    let json = body.json()?;
+    let warnings = expected.check(&json, validation)?;
+    let message =
+        serde_json::from_slice(&json).map_err(|error| expected.refused(expected.kind, &error.to_string()))?;
+    Ok((message, warnings))
+}
+
+fn open(body: &RawBody, expected: &Expected<'_>) -> Result<Bytes, ApiError> {
+    let envelope = envelope::decode(&body.bytes).map_err(|error| {
+        expected.refused(expected.kind, &format!("the body is not valid protobuf: {error}"))
+    })?;
+    expected.check_type(&TypeMeta { api_version: envelope.api_version, kind: envelope.kind })?;
+    Ok(envelope.raw)
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", chain(source)),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,134 @@
+//! What is no object: health, version, metrics, discovery.
+
+use std::fmt::Write as _;
+
+use gantry_telemetry::health::{self, Checks};
+use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tonic::body::Body;
+
+use super::accept::Accept;
+use super::encode::{from_json, respond, text};
+use super::path::{Route, not_found};
+use crate::discovery;
+use crate::status::ApiError;
+
+const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+/// `/livez`, `/readyz`, `/healthz`.
+pub(super) async fn health(checks: &Checks, ready: bool, query: &str) -> Response<Body> {
+    let kind = if ready { health::Kind::Ready } else { health::Kind::Live };
+    let parameters: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let excluded: Vec<String> =
+        parameters.iter().filter(|(name, _)| name == "exclude").map(|(_, value)| value.clone()).collect();
+    let verbose = parameters.iter().any(|(name, _)| name == "verbose");
+    let report = checks.report(kind, &excluded).await;
+    let status = if report.ok() { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR };
+    text(status, report.text(verbose))
+}
+
+/// `/metrics`.
+pub(super) fn metrics() -> Result<Response<Body>, ApiError> {
+    let metrics = health::metrics().map_err(ApiError::internal)?;
+    Ok(respond(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", metrics))
+}
+
+/// `/version`.
+pub(super) fn version(accept: &Accept) -> Result<Response<Body>, ApiError> {
+    let version = json!({
+        "major": "1",
+        "minor": "36",
+        "gitVersion": discovery::GIT_VERSION,
+        "gitCommit": "",
+        "gitTreeState": "",
+        "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": "",
+        "compiler": "rustc",
+        "platform": format!("{}/{}", std::env::consts::OS, architecture()),
+    });
+    from_json(StatusCode::OK, accept, version.to_string().into_bytes())
+}
+
+/// The architecture by the name that clients know.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+/// A document of discovery.
+pub(super) fn discovery(
+    route: &Route,
+    headers: &HeaderMap,
+    accept: &Accept,
+) -> Result<Response<Body>, ApiError> {
+    let aggregated = wants_aggregated(headers);
+    let document = match route {
+        Route::Core if aggregated => return Ok(cached(&discovery::aggregated_core(), headers)),
+        Route::Groups if aggregated => return Ok(cached(&discovery::aggregated_groups(), headers)),
+        Route::Core => discovery::core_versions(),
+        Route::Groups => discovery::groups(),
+        Route::Group(group) => discovery::group(group).ok_or_else(not_found)?,
+        Route::Resources { group, version } => discovery::resources(group, version).ok_or_else(not_found)?,
+        Route::Paths => paths(),
+        _ => return Err(not_found()),
+    };
+    from_json(StatusCode::OK, accept, document.to_string().into_bytes())
+}
+
+/// `/`: where else there is something.
+fn paths() -> Value {
+    let mut paths = vec!["/api".to_owned(), "/api/v1".to_owned(), "/apis".to_owned()];
+    for (group, version, _) in discovery::by_group().iter().filter(|(group, _, _)| !group.is_empty()) {
+        paths.push(format!("/apis/{group}"));
+        paths.push(format!("/apis/{group}/{version}"));
+    }
+    for path in ["/healthz", "/livez", "/metrics", "/openapi/v3", "/readyz", "/version"] {
+        paths.push(path.to_owned());
+    }
+    json!({ "paths": paths })
+}
+
+/// Whether the first discovery type that the client names and we know is the aggregated one.
+fn wants_aggregated(headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accept
+        .split(',')
+        .map(|part| part.replace(' ', ""))
+        .find(|part| {
+            part.starts_with("application/json")
+                && (part.contains("v=v2;")
+                    || part.contains("v=v2") && !part.contains("v=v2beta1")
+                    || !part.contains("as="))
+        })
+        .is_some_and(|part| part.contains("as=APIGroupDiscoveryList"))
+}
+
+/// A document that clients keep: not sent again while it is the same.
+pub(super) fn cached(document: &Value, headers: &HeaderMap) -> Response<Body> {
+    let body = document.to_string();
+    let mut etag = String::from("\"");
+    for byte in Sha256::digest(body.as_bytes()) {
+        // Writing to a string cannot fail.
+        let _ = write!(etag, "{byte:02X}");
+    }
+    etag.push('"');
+    let same = headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes());
+    let mut response = if same {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
+    } else {
+        respond(StatusCode::OK, AGGREGATED, body)
+    };
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(AGGREGATED));
+    response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        response.headers_mut().insert(ETAG, etag);
+    }
+    response
+}

@@ -1,0 +1,312 @@
+//! Requests about resources: the verb by method and path, and its answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gantry_api::autoscaling::v1::Scale;
+use gantry_api::core::v1::Binding;
+use gantry_api::meta::v1::{DeleteOptions, ListOptions};
+use gantry_api::{Kind, Subresource, registry};
+use http::{Method, Request, Response, StatusCode};
+use tonic::body::Body;
+
+use super::accept::{Accept, PROTOBUF};
+use super::body::{self, Expected, RawBody};
+use super::path::{ResourcePath, not_found};
+use super::query::{FieldValidation, Query};
+use super::{Inner, encode, list, log, watch};
+use crate::cache::Entry;
+use crate::pipeline::{Attributes, User, authorize};
+use crate::status::{ApiError, Reason};
+use crate::verbs::{PatchType, Target};
+
+const SCALE: (&str, &str) = ("autoscaling/v1", "Scale");
+const SCALE_MESSAGE: &str = "k8s.io.api.autoscaling.v1.Scale";
+
+/// A request about a resource, after routing and authorization.
+struct Call<'a> {
+    inner: &'a Inner,
+    verb: &'static str,
+    target: Target,
+    subresource: Option<Subresource>,
+    query: Query,
+    accept: Accept,
+}
+
+/// Answers a request about a resource.
+pub(super) async fn handle(
+    inner: &Inner,
+    user: &User,
+    path: ResourcePath,
+    request: Request<Body>,
+) -> Result<Response<Body>, ApiError> {
+    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let is_watch = path.watch || query.watch()?;
+    let verb = verb(request.method(), &path, is_watch)?;
+    authorize(
+        user,
+        &Attributes::Resource {
+            verb,
+            group: &path.group,
+            resource: &path.resource,
+            subresource: &path.subresource,
+            namespace: if path.resource == "namespaces" { &path.name } else { &path.namespace },
+            name: &path.name,
+        },
+    )?;
+    let kind = registry::by_resource(&path.group, &path.version, &path.resource).ok_or_else(not_found)?;
+    if kind.namespaced() == path.namespace.is_empty()
+        && !(kind.namespaced() && across_namespaces(verb, &path))
+    {
+        return Err(not_found());
+    }
+    let subresource = match path.subresource.as_str() {
+        "" => None,
+        name => Some(kind.subresources.iter().copied().find(|sub| sub.name() == name).ok_or_else(not_found)?),
+    };
+    let accept = Accept::of(request.headers(), query.pretty()?)?;
+    let target = Target { kind, namespace: path.namespace, name: path.name };
+    let call = Call { inner, verb, target, subresource, query, accept };
+    let (parts, body) = request.into_parts();
+    if matches!(verb, "get" | "list" | "watch") {
+        return call.read().await;
+    }
+    let body = RawBody::read(&parts.headers, body).await?;
+    call.write(body).await
+}
+
+/// Without a namespace, a namespaced resource can be read as a whole.
+fn across_namespaces(verb: &str, path: &ResourcePath) -> bool {
+    matches!(verb, "list" | "watch") && path.name.is_empty()
+}
+
+fn verb(method: &Method, path: &ResourcePath, watch: bool) -> Result<&'static str, ApiError> {
+    let one = !path.name.is_empty();
+    match (method.as_str(), one) {
+        // A command in a container is asked for by GET or POST: both create it.
+        ("GET" | "POST", true) if path.subresource == "exec" => Ok("create"),
+        ("GET" | "HEAD", _) if watch && path.subresource.is_empty() => Ok("watch"),
+        ("GET" | "HEAD", true) => Ok("get"),
+        ("GET" | "HEAD", false) => Ok("list"),
+        ("POST", false) => Ok("create"),
+        ("POST", true) if !path.subresource.is_empty() => Ok("create"),
+        ("PUT", true) => Ok("update"),
+        ("PATCH", true) => Ok("patch"),
+        ("DELETE", true) => Ok("delete"),
+        ("DELETE", false) => Ok("deletecollection"),
+        _ => Err(ApiError::new(
+            Reason::MethodNotAllowed,
+            "the server does not allow this method on the requested resource",
+        )),
+    }
+}
+
+impl Call<'_> {
+    async fn read(self) -> Result<Response<Body>, ApiError> {
+        let Self { inner, verb, target, subresource, query, accept } = self;
+        let verbs = &inner.verbs;
+        match (verb, subresource) {
+            ("get", None | Some(Subresource::Status)) => {
+                let entry = verbs.get(&target, &query.get()).await?;
+                encode::entry(StatusCode::OK, &accept, &entry, query.include_object()?)
+            }
+            ("get", Some(Subresource::Scale)) => {
+                let scale = verbs.get_scale(&target, &query.get()).await?;
+                encode::message(StatusCode::OK, &accept, SCALE, &scale)
+            }
+            ("get", Some(Subresource::Log)) => {
+                log::answer(verbs, &inner.nodes, target, query.log()?, inner.stop.clone()).await
+            }
+            ("list", None) => {
+                let list = verbs.list(&target, &query.list()?).await?;
+                list::answer(&accept, target.kind, list, query.include_object()?)
+            }
+            ("watch", None) => {
+                let (target, options) = watched(target, query.list()?)?;
+                let items = verbs.watch(&target, &options).await?;
+                watch::answer(&accept, target.kind, items, query.include_object()?, inner.stop.clone())
+            }
+            (verb, _) => Err(unsupported(&target, verb)),
+        }
+    }
+
+    async fn write(self, body: RawBody) -> Result<Response<Body>, ApiError> {
+        match (self.verb, self.subresource) {
+            ("create", None) => self.create(body).await,
+            ("create", Some(Subresource::Binding)) => self.bind(body).await,
+            ("create", Some(Subresource::Exec)) => Err(exec_elsewhere()),
+            ("update", None | Some(Subresource::Status | Subresource::Finalize)) => self.update(body).await,
+            ("update", Some(Subresource::Scale)) => self.update_scale(body).await,
+            ("patch", None | Some(Subresource::Status | Subresource::Scale)) => self.patch(body).await,
+            ("delete", None) => self.delete(body).await,
+            ("deletecollection", None) => self.delete_collection(body).await,
+            (verb, _) => Err(unsupported(&self.target, verb)),
+        }
+    }
+
+    fn validation(&self) -> Result<FieldValidation, ApiError> {
+        self.query.field_validation()
+    }
+
+    fn reply(
+        &self,
+        status: StatusCode,
+        entry: &Arc<Entry>,
+        warnings: &[String],
+    ) -> Result<Response<Body>, ApiError> {
+        let mut response = encode::entry(status, &self.accept, entry, self.query.include_object()?)?;
+        encode::warn(&mut response, warnings);
+        Ok(response)
+    }
+
+    async fn create(self, body: RawBody) -> Result<Response<Body>, ApiError> {
+        let options = self.query.create()?;
+        let (object, warnings) = body::object(&body, self.target.kind, self.validation()?)?;
+        let entry = self.inner.verbs.create(&self.target, object, &options).await?;
+        self.reply(StatusCode::CREATED, &entry, &warnings)
+    }
+
+    async fn bind(self, body: RawBody) -> Result<Response<Body>, ApiError> {
+        let options = self.query.create()?;
+        let expected =
+            Expected { api_version: "v1".to_owned(), kind: "Binding", message: "k8s.io.api.core.v1.Binding" };
+        let (binding, _): (Binding, _) = body::message(&body, &expected, self.validation()?)?;
+        self.inner.verbs.bind(&self.target, binding, &options).await?;
+        let success = gantry_api::meta::v1::Status {
+            status: "Success".to_owned(),
+            code: StatusCode::CREATED.as_u16().into(),
+            ..Default::default()
+        };
+        encode::message(StatusCode::CREATED, &self.accept, ("v1", "Status"), &success)
+    }
+
+    async fn update(self, body: RawBody) -> Result<Response<Body>, ApiError> {
+        let options = self.query.update()?;
+        let (object, warnings) = body::object(&body, self.target.kind, self.validation()?)?;
+        let entry = self.inner.verbs.update(&self.target, self.subresource, object, &options).await?;
+        self.reply(StatusCode::OK, &entry, &warnings)
+    }
+
+    async fn update_scale(self, body: RawBody) -> Result<Response<Body>, ApiError> {
+        let options = self.query.update()?;
+        let expected = Expected { api_version: SCALE.0.to_owned(), kind: SCALE.1, message: SCALE_MESSAGE };
+        let (scale, warnings): (Scale, _) = body::message(&body, &expected, self.validation()?)?;
+        let scale = self.inner.verbs.update_scale(&self.target, scale, &options).await?;
+        let mut response = encode::message(StatusCode::OK, &self.accept, SCALE, &scale)?;
+        encode::warn(&mut response, &warnings);
+        Ok(response)
+    }
+
+    async fn patch(self, body: RawBody) -> Result<Response<Body>, ApiError> {
+        let options = self.query.patch()?;
+        let r#type = patch_type(&body.media_type)?;
+        let (target, verbs) = (&self.target, &self.inner.verbs);
+        let scale = self.subresource == Some(Subresource::Scale);
+        let warnings =
+            self.check_patch(&body.bytes, r#type, if scale { SCALE_MESSAGE } else { target.kind.message })?;
+        if scale {
+            let scale = verbs.patch_scale(target, r#type, body.bytes, &options).await?;
+            return encode::message(StatusCode::OK, &self.accept, SCALE, &scale);
+        }
+        let entry = verbs.patch(target, self.subresource, r#type, body.bytes, &options).await?;
+        self.reply(StatusCode::OK, &entry, &warnings)
+    }
+
+    /// Finds unknown fields in a patch that has the object's shape. What is wrong with types shows when the patch has
+    /// been applied; the directives of strategic merges (`$patch`) are no fields.
+    fn check_patch(&self, patch: &Bytes, r#type: PatchType, message: &str) -> Result<Vec<String>, ApiError> {
+        let validation = self.validation()?;
+        if r#type == PatchType::Json || validation == FieldValidation::Ignore {
+            return Ok(Vec::new());
+        }
+        let report = gantry_api::schema::check::json(message, patch)
+            .map_err(|error| ApiError::bad_request(format!("the patch is not valid JSON: {error}")))?;
+        let is_directive = |problem: &String| {
+            problem
+                .split_once('"')
+                .is_some_and(|(_, path)| path.split('.').any(|segment| segment.starts_with('$')))
+        };
+        let problems: Vec<String> =
+            report.strict.into_iter().filter(|problem| !is_directive(problem)).collect();
+        if validation == FieldValidation::Strict && !problems.is_empty() {
+            return Err(ApiError::bad_request(format!("strict decoding error: {}", problems.join(", "))));
+        }
+        Ok(problems)
+    }
+
+    async fn delete(self, body: RawBody) -> Result<Response<Body>, ApiError> {
+        let options = self.query.delete(delete_options(&body)?)?;
+        let deleted = self.inner.verbs.delete(&self.target, &options).await?;
+        if !deleted.finished {
+            return self.reply(StatusCode::OK, &deleted.entry, &[]);
+        }
+        let uid = deleted.entry.object()?.meta().uid.clone();
+        encode::deleted(&self.accept, self.target.kind, &self.target.name, &uid)
+    }
+
+    async fn delete_collection(self, body: RawBody) -> Result<Response<Body>, ApiError> {
+        let options = self.query.delete(delete_options(&body)?)?;
+        let selection = self.query.list()?;
+        let list = self.inner.verbs.delete_collection(&self.target, &options, &selection).await?;
+        list::answer(&self.accept, self.target.kind, list, self.query.include_object()?)
+    }
+}
+
+fn delete_options(body: &RawBody) -> Result<DeleteOptions, ApiError> {
+    if body.bytes.is_empty() {
+        return Ok(DeleteOptions::default());
+    }
+    let message = "k8s.io.apimachinery.pkg.apis.meta.v1.DeleteOptions";
+    if body.media_type == PROTOBUF {
+        let envelope = gantry_store::envelope::decode(&body.bytes)
+            .map_err(|error| ApiError::bad_request(format!("the body is not valid protobuf: {error}")))?;
+        return prost::Message::decode(envelope.raw)
+            .map_err(|error| ApiError::bad_request(format!("the body is no DeleteOptions: {error}")));
+    }
+    let json = body.json()?;
+    let report = gantry_api::schema::check::json(message, &json)
+        .map_err(|error| ApiError::bad_request(format!("the body is not valid JSON: {error}")))?;
+    if let Some(problem) = report.types.first() {
+        return Err(ApiError::bad_request(format!("the body is no DeleteOptions: {problem}")));
+    }
+    serde_json::from_slice(&json)
+        .map_err(|error| ApiError::bad_request(format!("the body is no DeleteOptions: {error}")))
+}
+
+fn patch_type(media_type: &str) -> Result<PatchType, ApiError> {
+    match media_type {
+        "application/json-patch+json" => Ok(PatchType::Json),
+        "application/merge-patch+json" => Ok(PatchType::Merge),
+        "application/strategic-merge-patch+json" => Ok(PatchType::StrategicMerge),
+        _ => Err(ApiError::unsupported_media_type(&[
+            "application/json-patch+json",
+            "application/merge-patch+json",
+            "application/strategic-merge-patch+json",
+        ])),
+    }
+}
+
+/// A watch of one object is a watch of the collection that selects its name.
+fn watched(mut target: Target, mut options: ListOptions) -> Result<(Target, ListOptions), ApiError> {
+    if !target.name.is_empty() {
+        let name = format!("metadata.name={}", std::mem::take(&mut target.name));
+        options.field_selector = if options.field_selector.is_empty() {
+            name
+        } else {
+            format!("{},{name}", options.field_selector)
+        };
+    }
+    Ok((target, options))
+}
+
+fn unsupported(target: &Target, verb: &str) -> ApiError {
+    let kind: &Kind = target.kind;
+    ApiError::method_not_allowed(kind, verb)
+}
+
+fn exec_elsewhere() -> ApiError {
+    ApiError::new(
+        Reason::NotAcceptable,
+        "exec is served over gRPC (gantry.node.v1.Node/Exec), which kctl exec uses: WebSocket and SPDY are not served yet",
+    )
+}

@@ -1,0 +1,164 @@
+//! Create.
+
+use std::sync::Arc;
+
+use gantry_api::meta::v1::{CreateOptions, ObjectMeta};
+use gantry_api::scalars::Time;
+use gantry_api::{Kind, Object, Subresource, validation};
+use rand::seq::IndexedRandom as _;
+
+use super::modify::may_have_happened;
+use super::options;
+use super::write::Sealed;
+use super::{Target, Verbs};
+use crate::admission;
+use crate::cache::{Cache, Entry};
+use crate::status::{ApiError, Reason};
+
+/// How many names are tried for an object that leaves its name to the server.
+const NAMES: usize = 8;
+/// Without vowels and look-alikes, so that no words come out.
+const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+const SUFFIX: usize = 5;
+/// The longest part of `generateName` that is kept: with the suffix it makes a DNS label.
+const MAX_BASE: usize = 63 - SUFFIX;
+
+impl Verbs {
+    /// Creates an object. The target's name is empty or the object's.
+    pub async fn create(
+        &self,
+        target: &Target,
+        mut object: Box<dyn Object>,
+        options: &CreateOptions,
+    ) -> Result<Arc<Entry>, ApiError> {
+        let cache = self.cache(target.kind)?;
+        let dry_run = options::dry_run(&options.dry_run)?;
+        check_kind(target.kind, &*object)?;
+        place(target, object.meta_mut())?;
+        if !object.meta().resource_version.is_empty() {
+            return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
+        }
+        let generated = object.meta().name.is_empty() && !object.meta().generate_name.is_empty();
+        let mut left = if generated { NAMES } else { 1 };
+        begin(&mut *object);
+        loop {
+            left -= 1;
+            if generated {
+                let base = object.meta().generate_name.clone();
+                object.meta_mut().name = generate_name(&base);
+            }
+            // Kept only where another attempt may need it.
+            let again = (left > 0).then(|| object.clone_object());
+            match (self.create_named(cache, target.kind, object, dry_run).await, again) {
+                (Err(error), Some(again)) if error.reason() == Reason::AlreadyExists => object = again,
+                (outcome, _) => return outcome,
+            }
+        }
+    }
+
+    async fn create_named(
+        &self,
+        cache: &Cache,
+        kind: &'static Kind,
+        mut object: Box<dyn Object>,
+        dry_run: bool,
+    ) -> Result<Arc<Entry>, ApiError> {
+        object.strategy_mut().set_defaults();
+        object.strategy_mut().prepare_for_create();
+        admission::on_create(&mut *object);
+        let name = object.meta().name.clone();
+        let mut errors = validation::meta::object_meta(kind, object.meta());
+        errors.extend(object.strategy().validate());
+        if !errors.is_empty() {
+            return Err(ApiError::invalid(kind, &name, &errors));
+        }
+        self.admit_namespace(kind, &object.meta().namespace, &name).await?;
+        let place = Target { kind, namespace: object.meta().namespace.clone(), name };
+        let key = place.key(cache)?;
+        let reserved = self.reserve_for_create(&mut *object, dry_run).await?;
+        if dry_run {
+            // Nothing was reserved.
+            drop(reserved);
+            return match cache.get(&key).await? {
+                Some(_) => Err(ApiError::already_exists(kind, &place.name)),
+                None => Ok(Sealed::new(object, &key).entry(0)),
+            };
+        }
+        let written = self.store_new(cache, Sealed::new(object, &key)).await;
+        self.settle(reserved, written.is_ok(), may_have_happened(&written)).await;
+        written.map_err(|error| ApiError::from_store(kind, &place.name, error))
+    }
+}
+
+/// The object must be what the request says.
+pub(super) fn check_kind(kind: &'static Kind, object: &dyn Object) -> Result<(), ApiError> {
+    if object.kind() == kind {
+        return Ok(());
+    }
+    let (given, wanted) = (object.kind(), kind);
+    Err(ApiError::bad_request(format!(
+        "the object provided is unrecognized: it is a {} of {}, and the request is about {} of {}",
+        given.kind,
+        given.api_version(),
+        wanted.plural,
+        wanted.api_version(),
+    )))
+}
+
+/// Namespace and name must be those of the request, and are taken from it where the object has none.
+pub(super) fn place(target: &Target, meta: &mut ObjectMeta) -> Result<(), ApiError> {
+    if target.kind.namespaced() {
+        if target.namespace.is_empty() {
+            return Err(ApiError::bad_request("an empty namespace may not be set during creation"));
+        }
+        if meta.namespace.is_empty() {
+            meta.namespace.clone_from(&target.namespace);
+        }
+    }
+    if meta.namespace != target.namespace {
+        return Err(ApiError::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    if !target.name.is_empty() {
+        if meta.name.is_empty() {
+            meta.name.clone_from(&target.name);
+        }
+        if meta.name != target.name {
+            return Err(ApiError::bad_request(format!(
+                "the name of the object ({}) does not match the name on the URL ({})",
+                meta.name, target.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What only the server says about a new object.
+fn begin(object: &mut dyn Object) {
+    let generation = i64::from(has_generation(object.kind()));
+    let meta = object.meta_mut();
+    meta.uid = uuid::Uuid::new_v4().to_string();
+    meta.creation_timestamp = Some(Time::now());
+    meta.deletion_timestamp = None;
+    meta.deletion_grace_period_seconds = None;
+    meta.generation = generation;
+    meta.self_link.clear();
+    meta.managed_fields.clear();
+}
+
+/// Whether the server counts the changes of what is asked for.
+pub(super) fn has_generation(kind: &Kind) -> bool {
+    kind.has(Subresource::Scale)
+        || matches!(kind.kind, "Pod" | "DaemonSet" | "EndpointSlice" | "PodTemplate" | "ResourceQuota")
+}
+
+fn generate_name(base: &str) -> String {
+    let mut random = rand::rng();
+    let suffix = (0..SUFFIX).filter_map(|_| ALPHABET.choose(&mut random).map(|byte| char::from(*byte)));
+    let mut end = base.len().min(MAX_BASE);
+    while !base.is_char_boundary(end) {
+        end -= 1;
+    }
+    base[..end].chars().chain(suffix).collect()
+}

@@ -1,0 +1,72 @@
+//! Patch: what is stored, changed by a document.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use gantry_api::meta::v1::PatchOptions;
+use gantry_api::{Object, Subresource};
+use serde_json::Value;
+
+use super::modify::Next;
+use super::update::{check_subresource, succeed};
+use super::{PatchType, Target, Verbs, options};
+use crate::cache::Entry;
+use crate::patch::Patch;
+use crate::status::ApiError;
+
+impl Verbs {
+    /// Changes an object, or its `status`, by a patch, which is JSON. A patch that names no revision is applied again
+    /// when somebody else has changed the object meanwhile.
+    pub async fn patch(
+        &self,
+        target: &Target,
+        subresource: Option<Subresource>,
+        patch_type: PatchType,
+        patch: Bytes,
+        options: &PatchOptions,
+    ) -> Result<Arc<Entry>, ApiError> {
+        check_subresource(target.kind, subresource)?;
+        let dry_run = options::dry_run(&options.dry_run)?;
+        let patch = Patch::parse(patch_type, &patch)?;
+        let outcome = self
+            .modify(target, dry_run, |old| {
+                let new = apply(&patch, old)?;
+                same_place(target, &*new)?;
+                let next = succeed(subresource, new, old)?;
+                Ok(match next {
+                    Next::Put(new) if new.equals(old) => Next::Keep,
+                    next => next,
+                })
+            })
+            .await?;
+        Ok(outcome.entry)
+    }
+}
+
+/// The object that comes of the patch.
+fn apply(patch: &Patch, old: &dyn Object) -> Result<Box<dyn Object>, ApiError> {
+    let kind = old.kind();
+    let mut value = old.to_value().map_err(ApiError::internal)?;
+    let (api_version, kind_name) = (Value::from(kind.api_version()), Value::from(kind.kind));
+    if let Value::Object(fields) = &mut value {
+        fields.insert("apiVersion".to_owned(), api_version.clone());
+        fields.insert("kind".to_owned(), kind_name.clone());
+    }
+    let value = patch.apply(value, kind)?;
+    if value.get("apiVersion") != Some(&api_version) || value.get("kind") != Some(&kind_name) {
+        return Err(ApiError::bad_request(format!(
+            "the patch changes apiVersion or kind, which must stay {api_version} and {kind_name}"
+        )));
+    }
+    kind.decode_value(value).map_err(|error| {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        ApiError::bad_request(format!("the patched object is not valid: {error}{cause}"))
+    })
+}
+
+fn same_place(target: &Target, new: &dyn Object) -> Result<(), ApiError> {
+    if new.meta().name == target.name && new.meta().namespace == target.namespace {
+        return Ok(());
+    }
+    Err(ApiError::bad_request("the patch changes metadata.name or metadata.namespace, which must stay"))
+}

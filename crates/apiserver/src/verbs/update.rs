@@ -1,0 +1,120 @@
+//! Update: of an object or of its status, as a whole.
+
+use std::sync::Arc;
+
+use gantry_api::meta::v1::{ObjectMeta, UpdateOptions};
+use gantry_api::{Kind, Object, Subresource, validation};
+
+use super::create::{check_kind, has_generation, place};
+use super::modify::Next;
+use super::{Target, Verbs, finalize, options};
+use crate::admission;
+use crate::cache::Entry;
+use crate::status::ApiError;
+
+impl Verbs {
+    /// Replaces an object, or its `status`, or a namespace's finalizers.
+    pub async fn update(
+        &self,
+        target: &Target,
+        subresource: Option<Subresource>,
+        mut object: Box<dyn Object>,
+        options: &UpdateOptions,
+    ) -> Result<Arc<Entry>, ApiError> {
+        check_kind(target.kind, &*object)?;
+        check_subresource(target.kind, subresource)?;
+        place(target, object.meta_mut())?;
+        let dry_run = options::dry_run(&options.dry_run)?;
+        let outcome = self
+            .modify(target, dry_run, |old| {
+                let new = object.clone_object();
+                check_revision(target.kind, new.meta(), old.meta())?;
+                succeed(subresource, new, old)
+            })
+            .await?;
+        Ok(outcome.entry)
+    }
+}
+
+/// Whether the subresource is one that an object is written through.
+pub(super) fn check_subresource(kind: &Kind, subresource: Option<Subresource>) -> Result<(), ApiError> {
+    match subresource {
+        None => Ok(()),
+        Some(one @ (Subresource::Status | Subresource::Finalize)) if kind.has(one) => Ok(()),
+        Some(one) => Err(ApiError::method_not_allowed(kind, &format!("update of {}", one.name()))),
+    }
+}
+
+/// A client that names a revision or a uid means that object and no other.
+fn check_revision(kind: &Kind, new: &ObjectMeta, old: &ObjectMeta) -> Result<(), ApiError> {
+    if !new.uid.is_empty() && new.uid != old.uid {
+        let detail =
+            format!("Precondition failed: UID in precondition: {}, UID in object meta: {}", new.uid, old.uid);
+        return Err(ApiError::conflict(kind, &old.name, &detail));
+    }
+    if !new.resource_version.is_empty() && new.resource_version != old.resource_version {
+        return Err(ApiError::modified(kind, &old.name));
+    }
+    Ok(())
+}
+
+/// From what is stored and what a client wants to what comes next: the common end of update and patch.
+pub(super) fn succeed(
+    subresource: Option<Subresource>,
+    mut new: Box<dyn Object>,
+    old: &dyn Object,
+) -> Result<Next, ApiError> {
+    let kind = old.kind();
+    check_revision(kind, new.meta(), old.meta())?;
+    new.strategy_mut().set_defaults();
+    keep_what_the_server_says(new.meta_mut(), old.meta());
+    match subresource {
+        Some(Subresource::Status) => {
+            new.strategy_mut().prepare_for_status_update(old);
+            keep_metadata_of_status(kind, new.meta_mut(), old.meta());
+        }
+        Some(Subresource::Finalize) => {
+            let mut next = old.clone_object();
+            finalize::copy_finalizers(&mut *next, &*new);
+            new = next;
+        }
+        _ => {
+            new.strategy_mut().prepare_for_update(old);
+            admission::on_update(&mut *new, old);
+            if has_generation(kind) && !new.spec_equals(old) {
+                new.meta_mut().generation += 1;
+            }
+        }
+    }
+    let mut errors = validation::meta::object_meta_update(kind, new.meta(), old.meta());
+    errors.extend(match subresource {
+        Some(Subresource::Status) => new.strategy().validate_status_update(old),
+        Some(_) => Vec::new(),
+        None => new.strategy().validate_update(old),
+    });
+    if !errors.is_empty() {
+        return Err(ApiError::invalid(kind, &old.meta().name, &errors));
+    }
+    if finalize::nothing_holds(&*new) { Ok(Next::Remove) } else { Ok(Next::Put(new)) }
+}
+
+/// What a client cannot change, whatever it sends.
+fn keep_what_the_server_says(new: &mut ObjectMeta, old: &ObjectMeta) {
+    new.uid.clone_from(&old.uid);
+    new.creation_timestamp = old.creation_timestamp;
+    new.deletion_timestamp = old.deletion_timestamp;
+    new.deletion_grace_period_seconds = old.deletion_grace_period_seconds;
+    new.generation = old.generation;
+    new.generate_name.clone_from(&old.generate_name);
+    new.managed_fields.clone_from(&old.managed_fields);
+}
+
+/// A writer of the status does not change the metadata, save labels and annotations of what kubelets report.
+fn keep_metadata_of_status(kind: &Kind, new: &mut ObjectMeta, old: &ObjectMeta) {
+    let kept = old.clone();
+    let written = std::mem::replace(new, kept);
+    if matches!(kind.kind, "Pod" | "Node") {
+        new.labels = written.labels;
+        new.annotations = written.annotations;
+    }
+}

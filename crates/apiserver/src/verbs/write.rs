@@ -1,0 +1,100 @@
+//! The last step of every write: from an object to stored bytes and an entry.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gantry_api::{Kind, Object};
+use gantry_store::envelope;
+
+use super::Verbs;
+use crate::cache::{Attributes, Cache, Entry};
+use crate::status::ApiError;
+
+/// How long events are kept.
+const EVENT_TTL: Duration = Duration::from_secs(3600);
+
+/// An object ready to be stored.
+pub(super) struct Sealed {
+    kind: &'static Kind,
+    key: Arc<str>,
+    raw: Bytes,
+    attributes: Attributes,
+}
+
+impl Sealed {
+    /// Encodes an object. What only a stored object has is not stored.
+    pub(super) fn new(mut object: Box<dyn Object>, key: &str) -> Self {
+        let meta = object.meta_mut();
+        meta.resource_version.clear();
+        meta.self_link.clear();
+        let kind = object.kind();
+        Self { kind, key: key.into(), raw: object.encode(), attributes: Attributes::of(&*object) }
+    }
+
+    /// The encoded object.
+    pub(super) fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
+    fn value(&self) -> Bytes {
+        envelope::wrap(&self.kind.api_version(), self.kind.kind, &self.raw)
+    }
+
+    fn ttl(&self) -> Option<Duration> {
+        (self.kind.plural == "events").then_some(EVENT_TTL)
+    }
+
+    /// The entry once it is stored at `revision`; 0 if it is not, in a dry run.
+    pub(super) fn entry(self, revision: i64) -> Arc<Entry> {
+        Arc::new(Entry::new(self.kind, self.key, revision, &self.raw, self.attributes))
+    }
+}
+
+impl Verbs {
+    /// Stores a new object.
+    pub(super) async fn store_new(&self, cache: &Cache, sealed: Sealed) -> gantry_store::Result<Arc<Entry>> {
+        let key = format!("{}{}", cache.keys().prefix(), sealed.key);
+        let revision = self.store.create(&key, sealed.value(), sealed.ttl()).await?;
+        let entry = sealed.entry(revision);
+        cache.wrote(&entry);
+        Ok(entry)
+    }
+
+    /// Stores a changed object, if what is stored is still at `expected`.
+    pub(super) async fn store_changed(
+        &self,
+        cache: &Cache,
+        sealed: Sealed,
+        expected: i64,
+    ) -> gantry_store::Result<Arc<Entry>> {
+        let key = format!("{}{}", cache.keys().prefix(), sealed.key);
+        let revision = self.store.update(&key, sealed.value(), expected, sealed.ttl()).await?;
+        let entry = sealed.entry(revision);
+        cache.wrote(&entry);
+        Ok(entry)
+    }
+
+    /// Removes an object, if it is still at `expected`. Returns its last state at the revision of the removal.
+    pub(super) async fn store_removed(
+        &self,
+        cache: &Cache,
+        entry: &Entry,
+    ) -> gantry_store::Result<Arc<Entry>> {
+        let key = format!("{}{}", cache.keys().prefix(), entry.key());
+        let deleted = self.store.delete(&key, Some(entry.revision())).await?;
+        Ok(Arc::new(entry.at(deleted.revision)))
+    }
+
+    /// The object as the store has it.
+    pub(super) async fn read_through(
+        &self,
+        cache: &Cache,
+        key: &str,
+        name: &str,
+    ) -> Result<Option<Arc<Entry>>, ApiError> {
+        let found = self.store.get(&format!("{}{key}", cache.keys().prefix())).await;
+        let found = found.map_err(|error| ApiError::from_store(cache.kind(), name, error))?;
+        Ok(found.kv.and_then(|kv| cache.entry(kv)))
+    }
+}

@@ -1,0 +1,199 @@
+//! The verbs over the store in memory.
+
+mod common;
+
+use common::{PATIENCE, Server, at, decode, labelled, meta, pod};
+use gantry_api::Resource as _;
+use gantry_api::Subresource;
+use gantry_api::core::v1::{
+    Binding, ConfigMap, Namespace, ObjectReference, Pod, Service, ServicePort, ServiceSpec,
+};
+use gantry_api::meta::v1::{CreateOptions, DeleteOptions, ListOptions, PatchOptions};
+use gantry_apiserver::status::Reason;
+use gantry_apiserver::verbs::PatchType;
+
+#[tokio::test]
+async fn an_object_lives_from_create_to_delete() {
+    let server = Server::in_memory().await;
+    let made = server.create(pod("a")).await.unwrap();
+    let meta = made.meta();
+    assert!(!meta.uid.is_empty() && meta.creation_timestamp.is_some() && !meta.resource_version.is_empty());
+    assert_eq!(made.spec.as_ref().unwrap().tolerations.len(), 2);
+    assert_eq!(server.create(pod("a")).await.unwrap_err().reason(), Reason::AlreadyExists);
+
+    let read: Pod = server.get("default", "a").await.unwrap();
+    assert_eq!(read, made);
+    let changed = server.update(labelled(read.clone(), &[("x", "1")])).await.unwrap();
+    assert_ne!(changed.meta().resource_version, read.meta().resource_version);
+    let stale = server.update(labelled(read, &[("x", "2")])).await.unwrap_err();
+    assert_eq!(stale.reason(), Reason::Conflict);
+    assert!(stale.to_string().contains("the object has been modified"));
+    // Nothing changes: nothing is written.
+    let same = server.update(changed.clone()).await.unwrap();
+    assert_eq!(same, changed);
+
+    assert!(server.delete::<Pod>("default", "a").await.unwrap());
+    let gone = server.get::<Pod>("default", "a").await.unwrap_err();
+    assert_eq!((gone.reason(), gone.to_string().as_str()), (Reason::NotFound, "pods \"a\" not found"));
+}
+
+#[tokio::test]
+async fn a_name_is_made_where_there_is_none() {
+    let server = Server::in_memory().await;
+    let mut one = pod("");
+    one.meta_mut().generate_name = "web-".into();
+    let made = server.create(one).await.unwrap();
+    assert!(made.name().starts_with("web-") && made.name().len() == 9, "{}", made.name());
+    let error = server.create(pod("")).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::Invalid);
+    let mut elsewhere = pod("a");
+    elsewhere.meta_mut().namespace = "nowhere".into();
+    assert_eq!(server.create(elsewhere).await.unwrap_err().to_string(), "namespaces \"nowhere\" not found");
+}
+
+#[tokio::test]
+async fn a_pod_is_bound_once() {
+    let server = Server::in_memory().await;
+    server.create(pod("a")).await.unwrap();
+    let binding = |node: &str| Binding {
+        metadata: meta("default", "a"),
+        target: Some(ObjectReference {
+            kind: "Node".into(),
+            name: node.into(),
+            ..ObjectReference::default()
+        }),
+    };
+    let target = at::<Pod>("default", "a");
+    let bound: Pod =
+        decode(&server.verbs.bind(&target, binding("n1"), &CreateOptions::default()).await.unwrap());
+    assert_eq!(bound.spec.unwrap().node_name, "n1");
+    assert_eq!(bound.status.unwrap().conditions[0].r#type, "PodScheduled");
+    let error = server.verbs.bind(&target, binding("n2"), &CreateOptions::default()).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::Conflict);
+    // A pod on a node is left to its kubelet.
+    assert!(!server.delete::<Pod>("default", "a").await.unwrap());
+    let now = DeleteOptions { grace_period_seconds: Some(0), ..DeleteOptions::default() };
+    assert!(server.verbs.delete(&target, &now).await.unwrap().finished);
+}
+
+#[tokio::test]
+async fn patches_of_the_status_touch_nothing_else() {
+    let server = Server::in_memory().await;
+    server.create(pod("a")).await.unwrap();
+    let patch = br#"{"spec":{"nodeName":"x"},"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}"#;
+    let target = at::<Pod>("default", "a");
+    let status = Some(Subresource::Status);
+    let patched = server
+        .verbs
+        .patch(&target, status, PatchType::StrategicMerge, patch[..].into(), &PatchOptions::default())
+        .await
+        .unwrap();
+    let patched: Pod = decode(&patched);
+    assert_eq!(patched.status.unwrap().phase, "Running");
+    assert_eq!(patched.spec.unwrap().node_name, "");
+}
+
+#[tokio::test]
+async fn watchers_see_what_they_select() {
+    let server = Server::in_memory().await;
+    let web = ListOptions { label_selector: "app=web".into(), ..ListOptions::default() };
+    let mut watcher = server.watch::<Pod>("default", web).await;
+    let mut all = server
+        .watch::<Pod>(
+            "",
+            ListOptions {
+                send_initial_events: Some(true),
+                resource_version_match: "NotOlderThan".into(),
+                allow_watch_bookmarks: true,
+                ..ListOptions::default()
+            },
+        )
+        .await;
+    assert_eq!(all.text().await, "*end");
+    server.create(pod("a")).await.unwrap();
+    let b = server.create(labelled(pod("b"), &[("app", "web")])).await.unwrap();
+    assert_eq!(watcher.text().await, "+b");
+    let mut out = b.clone();
+    out.meta_mut().labels.clear();
+    let out = server.update(out).await.unwrap();
+    assert_eq!(watcher.text().await, "-b");
+    server.update(labelled(out, &[("app", "web")])).await.unwrap();
+    assert_eq!(watcher.text().await, "+b");
+    server.delete::<Pod>("default", "b").await.unwrap();
+    assert_eq!(watcher.text().await, "-b");
+    for expected in ["+a", "+b", "~b", "~b", "-b"] {
+        assert_eq!(all.text().await, expected);
+    }
+    let _ = PATIENCE;
+}
+
+#[tokio::test]
+async fn pages_are_of_one_revision() {
+    let server = Server::in_memory().await;
+    for i in 0..10 {
+        server.create(pod(&format!("p{i}"))).await.unwrap();
+    }
+    let target = at::<Pod>("default", "");
+    let mut options = ListOptions { limit: 4, ..ListOptions::default() };
+    let first = server.verbs.list(&target, &options).await.unwrap();
+    assert_eq!(first.metadata.remaining_item_count, Some(6));
+    server.delete::<Pod>("default", "p5").await.unwrap();
+    server.create(pod("p55")).await.unwrap();
+    let mut names: Vec<String> = first.items.iter().map(|entry| entry.name().to_owned()).collect();
+    options.r#continue = first.metadata.r#continue.clone();
+    while !options.r#continue.is_empty() {
+        let page = server.verbs.list(&target, &options).await.unwrap();
+        assert_eq!(page.metadata.resource_version, first.metadata.resource_version);
+        names.extend(page.items.iter().map(|entry| entry.name().to_owned()));
+        options.r#continue = page.metadata.r#continue;
+    }
+    let expected: Vec<String> = (0..10).map(|i| format!("p{i}")).collect();
+    assert_eq!(names, expected);
+}
+
+#[tokio::test]
+async fn services_get_addresses_of_their_own() {
+    let server = Server::in_memory().await;
+    let service = |name: &str, ip: &str, r#type: &str| Service {
+        metadata: meta("default", name),
+        spec: Some(ServiceSpec {
+            cluster_ip: ip.into(),
+            r#type: r#type.into(),
+            ports: vec![ServicePort { port: 80, protocol: "TCP".into(), ..ServicePort::default() }],
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    };
+    let kubernetes: Service = server.get("default", "kubernetes").await.unwrap();
+    assert_eq!(kubernetes.spec.unwrap().cluster_ip, "10.96.0.1");
+    let a = server.create(service("a", "", "NodePort")).await.unwrap().spec.unwrap();
+    assert!(a.cluster_ip.starts_with("10.") && (30000..=32767).contains(&a.ports[0].node_port));
+    let taken = server.create(service("b", &a.cluster_ip, "ClusterIP")).await.unwrap_err();
+    assert_eq!(taken.reason(), Reason::Invalid);
+    let outside = server.create(service("b", "192.0.2.7", "ClusterIP")).await.unwrap_err();
+    assert!(outside.to_string().contains("not in the valid range"), "{outside}");
+    assert!(server.delete::<Service>("default", "a").await.unwrap());
+    let b = server.create(service("b", &a.cluster_ip, "ClusterIP")).await.unwrap().spec.unwrap();
+    assert_eq!(b.cluster_ip, a.cluster_ip);
+}
+
+#[tokio::test]
+async fn a_namespace_goes_once_it_is_finalized() {
+    let server = Server::in_memory().await;
+    server.create(Namespace { metadata: meta("", "x"), ..Namespace::default() }).await.unwrap();
+    server.create(ConfigMap { metadata: meta("x", "c"), ..ConfigMap::default() }).await.unwrap();
+    assert!(!server.delete::<Namespace>("", "x").await.unwrap());
+    let mut x: Namespace = server.get("", "x").await.unwrap();
+    assert_eq!(x.status.as_ref().unwrap().phase, "Terminating");
+    let refused =
+        server.create(ConfigMap { metadata: meta("x", "d"), ..ConfigMap::default() }).await.unwrap_err();
+    assert_eq!(refused.reason(), Reason::Forbidden);
+    x.spec.as_mut().unwrap().finalizers.clear();
+    let target = at::<Namespace>("", "x");
+    server
+        .verbs
+        .update(&target, Some(Subresource::Finalize), Box::new(x), &Default::default())
+        .await
+        .unwrap();
+    assert_eq!(server.get::<Namespace>("", "x").await.unwrap_err().reason(), Reason::NotFound);
+}
