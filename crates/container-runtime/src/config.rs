@@ -44,7 +44,8 @@ pub struct ContainerConfig {
     pub rlimits: Vec<Rlimit>,
     /// Run on a terminal: stdout and stderr are one stream.
     pub tty: bool,
-    /// Keep the standard input open for [`crate::Runtime::open_stdin`].
+    /// Keep the standard input open for [`crate::Runtime::open_stdin`]. Together with `log` this works on a terminal
+    /// only, because containerd's shim gives a log driver's container no input; there the input is empty.
     pub stdin: bool,
     /// Where the output goes; it is discarded when absent.
     pub log: Option<LogConfig>,

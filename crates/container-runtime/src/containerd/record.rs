@@ -43,7 +43,8 @@ impl Created {
             image_id: image_id.to_owned(),
             cgroup: crate::spec::cgroup_path(config),
             tty: config.tty,
-            stdin: config.stdin,
+            // The shim connects no input to a process whose output goes to a driver, save on a terminal.
+            stdin: config.stdin && (config.tty || config.log.is_none()),
             output: config.log.as_ref().map(|log| driver_uri(log_driver, log)).unwrap_or(nowhere.into()),
         }
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use gantry_container_runtime::{ContainerConfig, LogConfig};
+use tokio::io::AsyncWriteExt;
 
 use crate::contract::Subject;
 use crate::support::{Node, until};
@@ -76,19 +77,24 @@ async fn output_is_complete_even_while_containerd_is_dead() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_terminals_output_is_logged_too() {
+async fn a_terminals_output_is_logged_while_it_is_typed_into() {
     let node = Node::start().await;
     let runtime = node.ready().await;
     let subject = Subject { runtime, image: node.image.clone(), cgroup: node.cgroup.clone() };
     let path = node.directory.path().join("logs/tty/0.log");
-    let script = "echo on a terminal; [ -t 1 ] && echo yes";
+    let script = "stty -echo; echo on a terminal; read line; [ -t 1 ] && echo $line";
     let config = ContainerConfig {
         tty: true,
+        stdin: true,
         log: Some(LogConfig::new(&path)),
         ..subject.config("tty", &["sh", "-c", script])
     };
     subject.runtime.create_container(config).await.unwrap();
     subject.runtime.start_container("tty").await.unwrap();
+    until("it asks", || async { fs::read_to_string(&path).is_ok_and(|text| text.contains("terminal")) })
+        .await;
+    let mut stdin = subject.runtime.open_stdin("tty").await.unwrap();
+    stdin.write_all(b"yes\n").await.unwrap();
     until("it has spoken", || async { fs::read_to_string(&path).is_ok_and(|text| text.contains("yes")) })
         .await;
     let texts: Vec<_> = records(&path).into_iter().map(|(_, text)| text).collect();

@@ -88,11 +88,12 @@ impl Unruly {
                 tokio::spawn(async move {
                     match &server.config.tls {
                         None => serve(&server, stream).await,
-                        Some(acceptor) => match acceptor.accept(stream).await {
-                            Ok(stream) => serve(&server, stream).await,
+                        Some(acceptor) => {
                             // A client that does not trust us hangs up.
-                            Err(_) => {}
-                        },
+                            if let Ok(stream) = acceptor.accept(stream).await {
+                                serve(&server, stream).await;
+                            }
+                        }
                     }
                 });
             }
