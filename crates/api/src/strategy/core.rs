@@ -75,6 +75,9 @@ impl Strategy for Node {
         defaults::core::node(self);
     }
 
+    /// A node registers itself together with its status.
+    fn prepare_for_create(&mut self) {}
+
     fn validate(&self) -> ErrorList {
         validation::node::node(self)
     }
