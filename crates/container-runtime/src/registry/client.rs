@@ -136,7 +136,9 @@ impl Client {
                 let proxy_url = reqwest::Url::parse(address).map_err(|error| invalid(error.to_string()))?;
                 let options = self.options.clone();
                 builder.proxy(reqwest::Proxy::custom(move |url| {
-                    let direct = url.host_str().is_none_or(|host| options.is_direct(host));
+                    // The proxy is for HTTPS alone, as its name says: it may know no method but CONNECT.
+                    let direct =
+                        url.scheme() != "https" || url.host_str().is_none_or(|host| options.is_direct(host));
                     (!direct).then(|| proxy_url.clone())
                 }))
             }

@@ -1,6 +1,9 @@
 //! Where registries are and how they are spoken to.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
+
+use ipnet::IpNet;
 
 /// Settings for fetching images.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -9,7 +12,7 @@ pub struct RegistryOptions {
     pub registries: Vec<RegistryEndpoint>,
     /// A proxy for all registries that are not on this machine, such as `http://10.0.0.1:3128`.
     pub https_proxy: Option<String>,
-    /// Hosts that are reached without the proxy.
+    /// Hosts, domains and address ranges that are reached without the proxy.
     pub no_proxy: Vec<String>,
 }
 
@@ -58,7 +61,11 @@ impl RegistryOptions {
 
     /// Whether a host is reached without the proxy.
     pub(super) fn is_direct(&self, host: &str) -> bool {
+        let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
         let listed = |entry: &String| {
+            if let (Some(address), Ok(range)) = (address, entry.parse::<IpNet>()) {
+                return range.contains(&address);
+            }
             let suffix = entry.trim_start_matches('.');
             host == suffix || host.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.'))
         };
@@ -122,6 +129,8 @@ mod tests {
             assert_eq!(bases(&options, host), [format!("http://{host}")]);
             assert!(options.is_direct(host));
         }
+        let ranges = RegistryOptions { no_proxy: vec!["10.243.0.0/24".into()], ..Default::default() };
+        assert!(ranges.is_direct("10.243.0.1") && !ranges.is_direct("10.244.0.1"));
         assert!(options.is_direct("a.corp") && !options.is_direct("acorp") && !options.is_direct("r.io"));
     }
 }
