@@ -8,6 +8,7 @@
 //! - [`selector`]: which objects a request or a controller is about;
 //! - [`schema`]: the descriptors with the merge semantics and rules that the wire does not say.
 
+mod convert;
 mod defaults;
 pub mod field;
 pub mod json;

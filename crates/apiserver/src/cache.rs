@@ -10,6 +10,7 @@ mod feed;
 mod log;
 mod read;
 mod state;
+pub(crate) mod storage;
 mod topic;
 mod watch;
 

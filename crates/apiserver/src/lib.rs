@@ -4,6 +4,7 @@ mod admission;
 pub mod app;
 pub mod bootstrap;
 pub mod cache;
+mod compaction;
 mod discovery;
 pub mod grpc;
 mod metrics;

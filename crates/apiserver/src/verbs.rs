@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::services;
 use crate::cache::{Cache, Entry};
+use crate::compaction;
 use crate::status::ApiError;
 
 /// What a request is about: an object, or a collection.
@@ -131,6 +132,8 @@ impl Verbs {
         for cache in self.caches.values() {
             tasks.spawn(cache.clone().run(shutdown.clone()));
         }
+        let (store, stop) = (self.store.clone(), shutdown.clone());
+        tasks.spawn(async move { compaction::run(&*store, stop).await });
         let verbs = self.clone();
         tasks.spawn(async move { services::repair::run(&verbs, shutdown).await });
         tasks.join_all().await;

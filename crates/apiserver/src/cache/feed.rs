@@ -9,7 +9,7 @@ use gantry_store::{Error, Event, KeyValue, ListOptions, envelope};
 use tokio_util::sync::CancellationToken;
 
 use super::state::Update;
-use super::{Cache, Entry};
+use super::{Cache, Entry, storage};
 
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(5);
@@ -76,9 +76,10 @@ impl Cache {
     /// The entry of a stored value.
     pub(crate) fn entry(&self, kv: KeyValue) -> Option<Arc<Entry>> {
         let key: Arc<str> = kv.key.strip_prefix(self.keys.prefix())?.into();
-        let entry = match envelope::decode(&kv.value) {
-            Ok(envelope) => Entry::decode(self.kind, key, kv.mod_revision, &envelope.raw),
-            Err(error) => Entry::faulty(self.kind, key, kv.mod_revision, &kv.value, &error.to_string()),
+        let opened = envelope::decode(&kv.value).map_err(|error| error.to_string());
+        let entry = match opened.and_then(|envelope| storage::from_stored(self.kind, envelope)) {
+            Ok(raw) => Entry::decode(self.kind, key, kv.mod_revision, &raw),
+            Err(reason) => Entry::faulty(self.kind, key, kv.mod_revision, &kv.value, &reason),
         };
         if let Err(error) = entry.readable() {
             tracing::error!(key = kv.key, %error, "a stored object is damaged");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gantry_api::meta::v1::PatchOptions;
-use gantry_api::{Object, Subresource};
+use gantry_api::{Kind, Object, Subresource, schema};
 use serde_json::Value;
 
 use super::modify::Next;
@@ -30,7 +30,7 @@ impl Verbs {
         let patch = Patch::parse(patch_type, &patch)?;
         let outcome = self
             .modify(target, dry_run, |old| {
-                let new = apply(&patch, old)?;
+                let new = apply(&patch, old, options.field_validation == "Strict")?;
                 same_place(target, &*new)?;
                 let next = succeed(subresource, new, old)?;
                 Ok(match next {
@@ -44,7 +44,7 @@ impl Verbs {
 }
 
 /// The object that comes of the patch.
-fn apply(patch: &Patch, old: &dyn Object) -> Result<Box<dyn Object>, ApiError> {
+fn apply(patch: &Patch, old: &dyn Object, strict: bool) -> Result<Box<dyn Object>, ApiError> {
     let kind = old.kind();
     let mut value = old.to_value().map_err(ApiError::internal)?;
     let (api_version, kind_name) = (Value::from(kind.api_version()), Value::from(kind.kind));
@@ -58,10 +58,23 @@ fn apply(patch: &Patch, old: &dyn Object) -> Result<Box<dyn Object>, ApiError> {
             "the patch changes apiVersion or kind, which must stay {api_version} and {kind_name}"
         )));
     }
+    if strict {
+        check(kind, &value)?;
+    }
     kind.decode_value(value).map_err(|error| {
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
         ApiError::bad_request(format!("the patched object is not valid: {error}{cause}"))
     })
+}
+
+/// No field may be there that the kind does not have.
+fn check(kind: &Kind, value: &Value) -> Result<(), ApiError> {
+    let text = serde_json::to_vec(value).map_err(ApiError::internal)?;
+    let report = schema::check::json(kind.message, &text).map_err(ApiError::internal)?;
+    if report.strict.is_empty() {
+        return Ok(());
+    }
+    Err(ApiError::bad_request(format!("strict decoding error: {}", report.strict.join(", "))))
 }
 
 fn same_place(target: &Target, new: &dyn Object) -> Result<(), ApiError> {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gantry_api::{Kind, Object};
-use gantry_store::envelope;
+use gantry_store::{Error, envelope};
 
 use super::Verbs;
-use crate::cache::{Attributes, Cache, Entry};
+use crate::cache::{Attributes, Cache, Entry, storage};
 use crate::status::ApiError;
 
 /// How long events are kept.
@@ -37,8 +37,11 @@ impl Sealed {
         &self.raw
     }
 
-    fn value(&self) -> Bytes {
-        envelope::wrap(&self.kind.api_version(), self.kind.kind, &self.raw)
+    fn value(&self) -> gantry_store::Result<Bytes> {
+        let kind = storage::stored_kind(self.kind);
+        let internal = |error: prost::DecodeError| Error::Internal { reason: error.to_string() };
+        let raw = storage::to_stored(self.kind, &self.raw).map_err(internal)?;
+        Ok(envelope::wrap(&kind.api_version(), kind.kind, &raw))
     }
 
     fn ttl(&self) -> Option<Duration> {
@@ -55,7 +58,7 @@ impl Verbs {
     /// Stores a new object.
     pub(super) async fn store_new(&self, cache: &Cache, sealed: Sealed) -> gantry_store::Result<Arc<Entry>> {
         let key = format!("{}{}", cache.keys().prefix(), sealed.key);
-        let revision = self.store.create(&key, sealed.value(), sealed.ttl()).await?;
+        let revision = self.store.create(&key, sealed.value()?, sealed.ttl()).await?;
         let entry = sealed.entry(revision);
         cache.wrote(&entry);
         Ok(entry)
@@ -69,7 +72,7 @@ impl Verbs {
         expected: i64,
     ) -> gantry_store::Result<Arc<Entry>> {
         let key = format!("{}{}", cache.keys().prefix(), sealed.key);
-        let revision = self.store.update(&key, sealed.value(), expected, sealed.ttl()).await?;
+        let revision = self.store.update(&key, sealed.value()?, expected, sealed.ttl()).await?;
         let entry = sealed.entry(revision);
         cache.wrote(&entry);
         Ok(entry)
