@@ -35,6 +35,13 @@ async fn main() {
     let totals: Vec<Duration> = times.iter().map(|(create, start)| *create + *start).collect();
     report("create", creates);
     report("create and start", totals);
+    let mut times = Vec::new();
+    for i in 0..ONE_BY_ONE {
+        let config = ContainerConfig { log: None, ..config(format!("mute-{i}")) };
+        let (create, start) = start(&runtime, config).await;
+        times.push(create + start);
+    }
+    report("create and start without a log driver", times);
 
     let began = Instant::now();
     let starts = (0..SIDE_BY_SIDE).map(|i| {
@@ -68,6 +75,7 @@ async fn main() {
         let began = Instant::now();
         runtime.remove_container(&format!("one-{i}")).await.expect("removing works");
         times.push(began.elapsed());
+        runtime.remove_container(&format!("mute-{i}")).await.expect("removing works");
     }
     report("remove", times);
     for i in 0..SIDE_BY_SIDE {

@@ -113,10 +113,7 @@ impl Containerd {
     pub fn new(options: ContainerdOptions) -> Result<Self> {
         let bounds = Bounds::of_this_process()?;
         bounds.log();
-        std::fs::create_dir_all(&options.state_dir).map_err(|error| Error::Io {
-            path: options.state_dir.display().to_string(),
-            reason: error.to_string(),
-        })?;
+        tasks::prepare_state_dir(&options.state_dir)?;
         let inner = Arc::new(Inner {
             connection: Connection::new(&options.socket, &options.namespace)?,
             bounds,

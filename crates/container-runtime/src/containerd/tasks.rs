@@ -15,6 +15,8 @@ use super::connection::{LONG, SHORT, Tolerate, call};
 use super::record::{self, Created, Finished};
 use crate::Result;
 
+pub(super) use pipes::prepare as prepare_state_dir;
+
 const KILLED: i32 = 128 + 9;
 
 impl Inner {

@@ -14,6 +14,19 @@ use tokio::net::unix::pipe;
 use super::super::Inner;
 use crate::{Error, Result};
 
+/// The part of the state directory for execs' pipes; no container can have this name.
+const EXECS: &str = "_execs";
+
+/// Makes the state directory, without the pipes of a predecessor that was killed: nobody will read them any more.
+pub(in super::super) fn prepare(state_dir: &Path) -> Result<()> {
+    let execs = state_dir.join(EXECS);
+    match fs::remove_dir_all(&execs) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(&execs, &error)),
+        _ => {}
+    }
+    fs::create_dir_all(&execs).map_err(|error| io_error(&execs, &error))
+}
+
 /// A directory of pipes that is removed with its last user.
 pub(super) struct PipeDir(PathBuf);
 
@@ -67,7 +80,7 @@ impl Inner {
     }
 
     pub(super) fn exec_dir(&self, exec_id: &str) -> Result<PipeDir> {
-        PipeDir::create(self.options.state_dir.join(exec_id))
+        PipeDir::create(self.options.state_dir.join(EXECS).join(exec_id))
     }
 }
 
