@@ -3,6 +3,7 @@
 pub mod check;
 mod layout;
 mod merge;
+pub mod openapi;
 
 use std::sync::LazyLock;
 

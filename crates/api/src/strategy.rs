@@ -8,6 +8,7 @@ mod coordination;
 mod core;
 mod discovery;
 mod fields;
+mod tables;
 
 /// A column of `kubectl get` (`meta.v1.TableColumnDefinition`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,6 +6,7 @@ mod documents;
 mod encode;
 mod list;
 mod log;
+mod openapi;
 mod path;
 mod query;
 mod resource;
@@ -78,6 +79,7 @@ impl Inner {
         match &route {
             Route::Health { ready } => Ok(documents::health(&self.checks, *ready, query).await),
             Route::Metrics => documents::metrics(),
+            Route::OpenApi(rest) => openapi::answer(rest, headers),
             Route::Version => documents::version(&Accept::of(headers, true)?),
             route => {
                 // Clients name a list of discovery types and end it with plain JSON.

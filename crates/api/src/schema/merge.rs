@@ -79,18 +79,18 @@ fn merge(field: &FieldDescriptor, options: Option<&DynamicMessage>) -> MergeFiel
     MergeField { merge, retain_keys: has("retainKeys"), message, map: field.is_map() }
 }
 
-fn options(field: &FieldDescriptor) -> Option<DynamicMessage> {
+pub(super) fn options(field: &FieldDescriptor) -> Option<DynamicMessage> {
     static EXTENSION: LazyLock<Option<prost_reflect::ExtensionDescriptor>> =
         LazyLock::new(|| super::pool().get_extension_by_name("gantry.schema.v1.field"));
     let options = field.options();
     options.get_extension(EXTENSION.as_ref()?).as_message().cloned()
 }
 
-fn flag(options: &DynamicMessage, name: &str) -> bool {
+pub(super) fn flag(options: &DynamicMessage, name: &str) -> bool {
     options.get_field_by_name(name).and_then(|value| value.as_bool()).unwrap_or(false)
 }
 
-fn text(options: &DynamicMessage, name: &str) -> String {
+pub(super) fn text(options: &DynamicMessage, name: &str) -> String {
     let value = options.get_field_by_name(name);
     value.as_deref().and_then(Value::as_str).unwrap_or_default().to_owned()
 }

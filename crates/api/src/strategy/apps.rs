@@ -2,10 +2,12 @@
 
 use crate::apps::v1::{ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use crate::field::ErrorList;
-use crate::strategy::Strategy;
+use crate::strategy::{Column, Strategy, tables};
 use crate::{defaults, validation};
 
 impl Strategy for ControllerRevision {
+    const COLUMNS: &'static [Column] = tables::workload::CONTROLLER_REVISION;
+
     fn validate(&self) -> ErrorList {
         validation::apps::controller_revision(self)
     }
@@ -13,9 +15,15 @@ impl Strategy for ControllerRevision {
     fn validate_update(&self, old: &Self) -> ErrorList {
         validation::apps::controller_revision_update(self, old)
     }
+
+    fn cells(&self, now: jiff::Timestamp) -> Vec<serde_json::Value> {
+        tables::workload::controller_revision(self, now)
+    }
 }
 
 impl Strategy for DaemonSet {
+    const COLUMNS: &'static [Column] = tables::workload::DAEMON_SET;
+
     fn set_defaults(&mut self) {
         defaults::apps::daemon_set(self);
     }
@@ -27,9 +35,15 @@ impl Strategy for DaemonSet {
     fn validate_update(&self, old: &Self) -> ErrorList {
         validation::apps::daemon_set_update(self, old)
     }
+
+    fn cells(&self, now: jiff::Timestamp) -> Vec<serde_json::Value> {
+        tables::workload::daemon_set(self, now)
+    }
 }
 
 impl Strategy for Deployment {
+    const COLUMNS: &'static [Column] = tables::workload::DEPLOYMENT;
+
     fn set_defaults(&mut self) {
         defaults::apps::deployment(self);
     }
@@ -41,9 +55,15 @@ impl Strategy for Deployment {
     fn validate_update(&self, old: &Self) -> ErrorList {
         validation::apps::deployment_update(self, old)
     }
+
+    fn cells(&self, now: jiff::Timestamp) -> Vec<serde_json::Value> {
+        tables::workload::deployment(self, now)
+    }
 }
 
 impl Strategy for ReplicaSet {
+    const COLUMNS: &'static [Column] = tables::workload::REPLICA_SET;
+
     fn set_defaults(&mut self) {
         defaults::apps::replica_set(self);
     }
@@ -55,9 +75,15 @@ impl Strategy for ReplicaSet {
     fn validate_update(&self, old: &Self) -> ErrorList {
         validation::apps::replica_set_update(self, old)
     }
+
+    fn cells(&self, now: jiff::Timestamp) -> Vec<serde_json::Value> {
+        tables::workload::replica_set(self, now)
+    }
 }
 
 impl Strategy for StatefulSet {
+    const COLUMNS: &'static [Column] = tables::workload::STATEFUL_SET;
+
     fn set_defaults(&mut self) {
         defaults::apps::stateful_set(self);
     }
@@ -68,5 +94,9 @@ impl Strategy for StatefulSet {
 
     fn validate_update(&self, old: &Self) -> ErrorList {
         validation::apps::stateful_set_update(self, old)
+    }
+
+    fn cells(&self, now: jiff::Timestamp) -> Vec<serde_json::Value> {
+        tables::workload::stateful_set(self, now)
     }
 }

@@ -2,11 +2,17 @@
 
 use crate::coordination::v1::Lease;
 use crate::field::ErrorList;
-use crate::strategy::Strategy;
+use crate::strategy::{Column, Strategy, tables};
 use crate::validation;
 
 impl Strategy for Lease {
+    const COLUMNS: &'static [Column] = tables::config::LEASE;
+
     fn validate(&self) -> ErrorList {
         validation::lease::lease(self)
+    }
+
+    fn cells(&self, now: jiff::Timestamp) -> Vec<serde_json::Value> {
+        tables::config::lease(self, now)
     }
 }

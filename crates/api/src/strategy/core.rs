@@ -5,10 +5,12 @@ use crate::core::v1::{
     PodTemplate, ReplicationController, ResourceQuota, Secret, Service, ServiceAccount,
 };
 use crate::field::ErrorList;
-use crate::strategy::{Strategy, fields};
+use crate::strategy::{Column, Strategy, fields, tables};
 use crate::{defaults, prepare, validation};
 
 impl Strategy for ConfigMap {
+    const COLUMNS: &'static [Column] = tables::config::CONFIG_MAP;
+
     fn validate(&self) -> ErrorList {
         validation::config::config_map(self)
     }
@@ -16,9 +18,15 @@ impl Strategy for ConfigMap {
     fn validate_update(&self, old: &Self) -> ErrorList {
         validation::config::config_map_update(self, old)
     }
+
+    fn cells(&self, now: jiff::Timestamp) -> Vec<serde_json::Value> {
+        tables::config::config_map(self, now)
+    }
 }
 
 impl Strategy for Endpoints {
+    const COLUMNS: &'static [Column] = tables::service::ENDPOINTS;
+
     fn set_defaults(&mut self) {
         defaults::service::endpoints(self);
     }
@@ -26,9 +34,15 @@ impl Strategy for Endpoints {
     fn validate(&self) -> ErrorList {
         validation::endpoints::endpoints(self)
     }
+
+    fn cells(&self, now: jiff::Timestamp) -> Vec<serde_json::Value> {
+        tables::service::endpoints(self, now)
+    }
 }
 
 impl Strategy for Event {
+    const COLUMNS: &'static [Column] = tables::event::COLUMNS;
+
     fn validate(&self) -> ErrorList {
         validation::event::core(self)
     }
@@ -36,9 +50,15 @@ impl Strategy for Event {
     fn selectable_fields(&self) -> Vec<(&'static str, String)> {
         fields::event(self)
     }
+
+    fn cells(&self, now: jiff::Timestamp) -> Vec<serde_json::Value> {
+        tables::event::core(self, now)
+    }
 }
 
 impl Strategy for LimitRange {
+    const COLUMNS: &'static [Column] = tables::config::LIMIT_RANGE;
+
     fn set_defaults(&mut self) {
         defaults::core::limit_range(self);
     }
@@ -46,9 +66,15 @@ impl Strategy for LimitRange {
     fn validate(&self) -> ErrorList {
         validation::policy::limit_range(self)
     }
+
+    fn cells(&self, _: jiff::Timestamp) -> Vec<serde_json::Value> {
+        tables::config::limit_range(self)
+    }
 }
 
 impl Strategy for Namespace {
+    const COLUMNS: &'static [Column] = tables::config::NAMESPACE;
+
     fn set_defaults(&mut self) {
         defaults::core::namespace(self);
     }
@@ -68,9 +94,15 @@ impl Strategy for Namespace {
     fn selectable_fields(&self) -> Vec<(&'static str, String)> {
         fields::namespace(self)
     }
+
+    fn cells(&self, now: jiff::Timestamp) -> Vec<serde_json::Value> {
+        tables::config::namespace(self, now)
+    }
 }
 
 impl Strategy for Node {
+    const COLUMNS: &'static [Column] = tables::node::COLUMNS;
+
     fn set_defaults(&mut self) {
         defaults::core::node(self);
     }
@@ -93,9 +125,15 @@ impl Strategy for Node {
     fn selectable_fields(&self) -> Vec<(&'static str, String)> {
         fields::node(self)
     }
+
+    fn cells(&self, now: jiff::Timestamp) -> Vec<serde_json::Value> {
+        tables::node::cells(self, now)
+    }
 }
 
 impl Strategy for PersistentVolume {
+    const COLUMNS: &'static [Column] = tables::storage::VOLUME;
+
     fn set_defaults(&mut self) {
         defaults::storage::persistent_volume(self);
     }
@@ -111,9 +149,15 @@ impl Strategy for PersistentVolume {
     fn validate_update(&self, old: &Self) -> ErrorList {
         validation::storage::volume_update(self, old)
     }
+
+    fn cells(&self, now: jiff::Timestamp) -> Vec<serde_json::Value> {
+        tables::storage::volume(self, now)
+    }
 }
 
 impl Strategy for PersistentVolumeClaim {
+    const COLUMNS: &'static [Column] = tables::storage::CLAIM;
+
     fn set_defaults(&mut self) {
         defaults::storage::claim(self);
     }
@@ -129,9 +173,15 @@ impl Strategy for PersistentVolumeClaim {
     fn validate_update(&self, old: &Self) -> ErrorList {
         validation::storage::claim_update(self, old)
     }
+
+    fn cells(&self, now: jiff::Timestamp) -> Vec<serde_json::Value> {
+        tables::storage::claim(self, now)
+    }
 }
 
 impl Strategy for Pod {
+    const COLUMNS: &'static [Column] = tables::pod::COLUMNS;
+
     fn set_defaults(&mut self) {
         defaults::pod::pod(self);
     }
@@ -151,9 +201,15 @@ impl Strategy for Pod {
     fn selectable_fields(&self) -> Vec<(&'static str, String)> {
         fields::pod(self)
     }
+
+    fn cells(&self, now: jiff::Timestamp) -> Vec<serde_json::Value> {
+        tables::pod::cells(self, now)
+    }
 }
 
 impl Strategy for PodTemplate {
+    const COLUMNS: &'static [Column] = tables::workload::POD_TEMPLATE;
+
     fn set_defaults(&mut self) {
         defaults::pod::pod_template(self);
     }
@@ -161,9 +217,15 @@ impl Strategy for PodTemplate {
     fn validate(&self) -> ErrorList {
         validation::pod::pod_template(self)
     }
+
+    fn cells(&self, _: jiff::Timestamp) -> Vec<serde_json::Value> {
+        tables::workload::pod_template(self)
+    }
 }
 
 impl Strategy for ReplicationController {
+    const COLUMNS: &'static [Column] = tables::workload::REPLICA_SET;
+
     fn set_defaults(&mut self) {
         defaults::apps::replication_controller(self);
     }
@@ -175,9 +237,15 @@ impl Strategy for ReplicationController {
     fn selectable_fields(&self) -> Vec<(&'static str, String)> {
         fields::replication_controller(self)
     }
+
+    fn cells(&self, now: jiff::Timestamp) -> Vec<serde_json::Value> {
+        tables::workload::replication_controller(self, now)
+    }
 }
 
 impl Strategy for ResourceQuota {
+    const COLUMNS: &'static [Column] = tables::config::RESOURCE_QUOTA;
+
     fn validate(&self) -> ErrorList {
         validation::policy::quota(self)
     }
@@ -185,9 +253,15 @@ impl Strategy for ResourceQuota {
     fn validate_update(&self, old: &Self) -> ErrorList {
         validation::policy::quota_update(self, old)
     }
+
+    fn cells(&self, now: jiff::Timestamp) -> Vec<serde_json::Value> {
+        tables::config::resource_quota(self, now)
+    }
 }
 
 impl Strategy for Secret {
+    const COLUMNS: &'static [Column] = tables::config::SECRET;
+
     fn set_defaults(&mut self) {
         defaults::core::secret(self);
     }
@@ -203,9 +277,15 @@ impl Strategy for Secret {
     fn selectable_fields(&self) -> Vec<(&'static str, String)> {
         fields::secret(self)
     }
+
+    fn cells(&self, now: jiff::Timestamp) -> Vec<serde_json::Value> {
+        tables::config::secret(self, now)
+    }
 }
 
 impl Strategy for Service {
+    const COLUMNS: &'static [Column] = tables::service::SERVICE;
+
     fn set_defaults(&mut self) {
         defaults::service::service(self);
     }
@@ -225,20 +305,36 @@ impl Strategy for Service {
     fn selectable_fields(&self) -> Vec<(&'static str, String)> {
         fields::service(self)
     }
+
+    fn cells(&self, now: jiff::Timestamp) -> Vec<serde_json::Value> {
+        tables::service::service(self, now)
+    }
 }
 
 impl Strategy for ServiceAccount {
+    const COLUMNS: &'static [Column] = tables::config::SERVICE_ACCOUNT;
+
     fn validate(&self) -> ErrorList {
         ErrorList::new()
+    }
+
+    fn cells(&self, now: jiff::Timestamp) -> Vec<serde_json::Value> {
+        tables::config::service_account(self, now)
     }
 }
 
 impl Strategy for crate::events::v1::Event {
+    const COLUMNS: &'static [Column] = tables::event::COLUMNS;
+
     fn validate(&self) -> ErrorList {
         validation::event::events(self)
     }
 
     fn validate_update(&self, old: &Self) -> ErrorList {
         validation::event::events_update(self, old)
+    }
+
+    fn cells(&self, now: jiff::Timestamp) -> Vec<serde_json::Value> {
+        tables::event::events(self, now)
     }
 }

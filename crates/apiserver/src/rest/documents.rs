@@ -68,8 +68,10 @@ pub(super) fn discovery(
 ) -> Result<Response<Body>, ApiError> {
     let aggregated = wants_aggregated(headers);
     let document = match route {
-        Route::Core if aggregated => return Ok(cached(&discovery::aggregated_core(), headers)),
-        Route::Groups if aggregated => return Ok(cached(&discovery::aggregated_groups(), headers)),
+        Route::Core if aggregated => return Ok(cached(&discovery::aggregated_core(), headers, AGGREGATED)),
+        Route::Groups if aggregated => {
+            return Ok(cached(&discovery::aggregated_groups(), headers, AGGREGATED));
+        }
         Route::Core => discovery::core_versions(),
         Route::Groups => discovery::groups(),
         Route::Group(group) => discovery::group(group).ok_or_else(not_found)?,
@@ -93,23 +95,28 @@ fn paths() -> Value {
     json!({ "paths": paths })
 }
 
-/// Whether the first discovery type that the client names and we know is the aggregated one.
+/// Whether the client prefers the aggregated form, in the version that is served, to the plain one.
 fn wants_aggregated(headers: &HeaderMap) -> bool {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    accept
-        .split(',')
-        .map(|part| part.replace(' ', ""))
-        .find(|part| {
-            part.starts_with("application/json")
-                && (part.contains("v=v2;")
-                    || part.contains("v=v2") && !part.contains("v=v2beta1")
-                    || !part.contains("as="))
-        })
-        .is_some_and(|part| part.contains("as=APIGroupDiscoveryList"))
+    accept.split(',').find_map(served_form).unwrap_or(false)
+}
+
+/// Whether a media type is aggregated discovery; `None` where it is not served.
+fn served_form(media_type: &str) -> Option<bool> {
+    let mut parts = media_type.split(';').map(str::trim);
+    if !matches!(parts.next(), Some("application/json" | "*/*" | "application/*")) {
+        return None;
+    }
+    let parameters: Vec<&str> = parts.filter(|part| !part.starts_with("q=")).collect();
+    if !parameters.iter().any(|part| part.starts_with("as=")) {
+        return Some(false);
+    }
+    let has = |wanted: &str| parameters.contains(&wanted);
+    (has("as=APIGroupDiscoveryList") && has("g=apidiscovery.k8s.io") && has("v=v2")).then_some(true)
 }
 
 /// A document that clients keep: not sent again while it is the same.
-pub(super) fn cached(document: &Value, headers: &HeaderMap) -> Response<Body> {
+pub(super) fn cached(document: &Value, headers: &HeaderMap, content_type: &'static str) -> Response<Body> {
     let body = document.to_string();
     let mut etag = String::from("\"");
     for byte in Sha256::digest(body.as_bytes()) {
@@ -123,9 +130,9 @@ pub(super) fn cached(document: &Value, headers: &HeaderMap) -> Response<Body> {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
     } else {
-        respond(StatusCode::OK, AGGREGATED, body)
+        respond(StatusCode::OK, content_type, body)
     };
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(AGGREGATED));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
     if let Ok(etag) = HeaderValue::from_str(&etag) {
         response.headers_mut().insert(ETAG, etag);
