@@ -286,6 +286,10 @@ pub struct ProbeKey {
 /// The probes that ought to be running: those of running containers, the startup probe before the others.
 #[must_use]
 pub fn probes(snapshot: &PodSnapshot) -> Vec<ProbeKey> {
+    // Before that the pod's address is not known, after a restart of the kubelet too.
+    if !matches!(snapshot.sandbox, Step::Done) {
+        return Vec::new();
+    }
     let spec = snapshot.spec();
     let ends = ending(snapshot).is_some();
     let mut keys = Vec::new();
