@@ -29,7 +29,8 @@ macro_rules! battery {
             $(#[tokio::test]
             async fn $test() {
                 let etcd = Etcd::start().await;
-                let store = EtcdStore::connect(EtcdConfig::new([etcd.url()])).await.unwrap();
+                let config = EtcdConfig { previous_values: true, ..EtcdConfig::new([etcd.url()]) };
+                let store = EtcdStore::connect(config).await.unwrap();
                 $module::$test(&store).await;
             })*
         }

@@ -16,7 +16,8 @@ pub struct EtcdConfig {
     /// Connections to each endpoint. One carries several thousand writes a second; more of them keep a large
     /// answer from holding up the small ones.
     pub connections: usize,
-    /// Whether watches get the value before each change. It costs etcd one read for each event.
+    /// Whether watches get the value before each change. It costs etcd one read for each event and twice the
+    /// bytes, and a cache has the value anyway; so it is off by default.
     pub previous_values: bool,
 }
 
@@ -29,7 +30,7 @@ impl EtcdConfig {
             request_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(1),
             connections: 2,
-            previous_values: true,
+            previous_values: false,
         }
     }
 }
