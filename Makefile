@@ -14,7 +14,7 @@ TARGET ?= $(or $(CARGO_TARGET_DIR),target)
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 BIN := $(TARGET)/release
 IMAGES := $(TARGET)/images
-KCTL := $(BIN)/kctl --kubeconfig $(STATE_DIR)/kubeconfig
+KCTL := KUBECONFIG=$(STATE_DIR)/kubeconfig $(BIN)/kctl
 STATIC := $(TARGET)/$(HOST)/release
 
 help: ## list the targets

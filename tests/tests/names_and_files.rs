@@ -46,7 +46,7 @@ async fn pods_find_services_by_name() {
     test.apply_example("web.yaml").await;
     test.apply_example("shell.yaml").await;
     running(&test, "shell").await;
-    test.kctl(&["rollout", "status", "deployment/web", "--timeout=60s"]).await.success();
+    test.kctl(&["rollout", "status", "deployment/web", "--timeout=60"]).await.success();
     for name in ["web", "web.default", "web.default.svc", "web.default.svc.cluster.local"] {
         let url = format!("http://{name}/");
         eventually(LIMIT, name, || async {

@@ -11,7 +11,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 async fn killing_any_component_loses_no_request() {
     let test = TestCluster::start(1).await;
     test.apply_example("web.yaml").await;
-    test.kctl(&["rollout", "status", "deployment/web", "--timeout=60s"]).await.success();
+    test.kctl(&["rollout", "status", "deployment/web", "--timeout=60"]).await.success();
     let service = test.api().get_json("/api/v1/namespaces/default/services/web").await.unwrap();
     let target = format!("{}:80", service["spec"]["clusterIP"].as_str().unwrap()).parse().unwrap();
     let netns = Path::new("/run/netns").join(test.cluster().spec().nodes().next().unwrap().netns());

@@ -82,7 +82,7 @@ async fn the_example_runs_heals_and_is_updated_and_nothing_is_left() {
     let manifest =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/web.yaml"));
     test.apply(&manifest.unwrap().replace("web:v1", "web:v2")).await;
-    test.kctl(&["rollout", "status", "deployment/web", "--timeout=60s"]).await.success();
+    test.kctl(&["rollout", "status", "deployment/web", "--timeout=60"]).await.success();
     web_is_ready(&test).await;
     let outcome = tokio::task::spawn_blocking(|| running.finish()).await.unwrap();
     assert_eq!(outcome.failures, []);

@@ -169,15 +169,13 @@ impl Planner<'_> {
 
     fn controller_manager(&self) -> Result<Process> {
         let health = self.health(self.spec.ports.controller_manager);
-        self.client(
-            "controller-manager",
-            "gantry-controller-manager",
-            vec![health, format!("--cluster-cidr={}", Network::PODS)],
-        )
+        let range = format!("--cluster-cidr={}", Network::PODS);
+        // There is one, and its successor must not wait until its lease has run out.
+        let args = vec![health, range, "--leader-elect=false".to_owned()];
+        self.client("controller-manager", "gantry-controller-manager", args)
     }
 
     fn scheduler(&self) -> Result<Process> {
-        // There is one, and its successor must not wait until its lease has run out.
         let args = vec![self.health(self.spec.ports.scheduler), "--leader-elect=false".to_owned()];
         self.client("scheduler", "gantry-scheduler", args)
     }
