@@ -104,7 +104,6 @@ struct Found {
 }
 
 impl Service {
-    #[expect(clippy::result_large_err, reason = "tonic's own error type")]
     fn find(&self, wanted: Option<ContainerRef>) -> Result<Found, Status> {
         let wanted = wanted.ok_or_else(|| Status::invalid_argument("the request names no container"))?;
         let missing =
@@ -122,7 +121,6 @@ impl Service {
 }
 
 /// The container that is meant: the named one, the annotated one, or the only one.
-#[expect(clippy::result_large_err, reason = "tonic's own error type")]
 fn choose(pod: &Pod, wanted: &str) -> Result<String, Status> {
     let (Some(meta), Some(spec)) = (&pod.metadata, &pod.spec) else {
         return Err(Status::internal("the pod has no specification"));

@@ -1,6 +1,7 @@
 //! A server's inside without its protocols: verbs over a store.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic in a test is its report")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -187,7 +187,7 @@ fn title(name: &str) -> String {
         if starts {
             out.push(' ');
         }
-        out.extend(if i == 0 { c.to_ascii_uppercase() } else { *c }.to_string().chars());
+        out.push(if i == 0 { c.to_ascii_uppercase() } else { *c });
     }
     out
 }

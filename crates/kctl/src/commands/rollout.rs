@@ -160,7 +160,7 @@ async fn status(session: &Session, name: &str, watch: bool) -> anyhow::Result<Ex
                 Some(Ok(WatchEvent::Added(new) | WatchEvent::Modified(new))) => deployment = new,
                 Some(Ok(WatchEvent::Deleted(_))) => bail!("deployment {name:?} was deleted"),
                 Some(Ok(WatchEvent::Bookmark { revision, .. })) => {
-                    options.resource_version = revision.to_string()
+                    options.resource_version = revision.to_string();
                 }
                 // The stream broke or ended: what was missed is read anew.
                 Some(Err(error)) if !error.is_transient() && !error.is_gone() => return Err(error.into()),

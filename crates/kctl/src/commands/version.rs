@@ -22,7 +22,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.client {
         return Ok(ExitCode::SUCCESS);
     }
-    args.target.clone().run(|session| async move {
+    args.target.run(|session| async move {
         println!("Server Version: {}", session.client.discover().await?.git_version);
         Ok(ExitCode::SUCCESS)
     })

@@ -48,7 +48,7 @@ pub fn machine(root: &Path, runtime: &str) -> io::Result<Machine> {
         kernel_version: line("/proc/sys/kernel/osrelease"),
         os_image: image.trim_matches('"').to_owned(),
         container_runtime_version: runtime.to_owned(),
-        kubelet_version: version.clone(),
+        kubelet_version: version,
         kube_proxy_version: String::new(),
         operating_system: "linux".to_owned(),
         architecture: architecture().to_owned(),

@@ -246,7 +246,11 @@ fn tend(snapshot: &PodSnapshot, container: &Container, policy: RestartPolicy, ac
             match restart_at(latest).filter(|at| *at > snapshot.now) {
                 Some(at) => actions.push(Action::WakeAt(at)),
                 None => {
-                    actions.push(Action::Start { container: name.clone(), attempt, crashes: crashes(latest) })
+                    actions.push(Action::Start {
+                        container: name.clone(),
+                        attempt,
+                        crashes: crashes(latest),
+                    });
                 }
             }
         }

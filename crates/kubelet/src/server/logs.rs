@@ -13,7 +13,6 @@ use tonic::Status;
 
 use super::{Answers, Found, Service};
 
-#[expect(clippy::result_large_err, reason = "tonic's own error type")]
 pub(super) fn serve(
     service: &Service,
     found: Found,
@@ -62,7 +61,6 @@ async fn watch_end(found: Found, id: String, ended: CancellationToken, stop: Can
     ended.cancel();
 }
 
-#[expect(clippy::result_large_err, reason = "tonic's own error type")]
 fn reader_options(options: &PodLogOptions, now: Timestamp) -> Result<Options, Status> {
     let number = |name: &str, value: Option<i64>| match value.map(u64::try_from) {
         None => Ok(None),

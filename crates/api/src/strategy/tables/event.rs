@@ -22,7 +22,7 @@ pub(in crate::strategy) const COLUMNS: &[Column] = &[
 
 pub(in crate::strategy) fn core(event: &Event, now: Timestamp) -> Vec<Value> {
     let object = event.involved_object.clone().unwrap_or_default();
-    let series = event.series.clone().unwrap_or_default();
+    let series = event.series.unwrap_or_default();
     let time = micros(event.event_time);
     let (first, last) = (seconds(event.first_timestamp).or(time), seconds(event.last_timestamp).or(time));
     let count = match (series.count, event.count) {
@@ -46,7 +46,7 @@ pub(in crate::strategy) fn core(event: &Event, now: Timestamp) -> Vec<Value> {
 
 pub(in crate::strategy) fn events(event: &crate::events::v1::Event, now: Timestamp) -> Vec<Value> {
     let object = event.regarding.clone().unwrap_or_default();
-    let series = event.series.clone().unwrap_or_default();
+    let series = event.series.unwrap_or_default();
     let time = micros(event.event_time);
     let first = seconds(event.deprecated_first_timestamp).or(time);
     let last = seconds(event.deprecated_last_timestamp).or(time);
