@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use gantry_api::core::v1::Node;
 use gantry_client::Informer;
-use gantry_pod_network::{BuiltinNetwork, Config, Ipv4Net, NodeRoute, PodNetwork};
+use gantry_pod_network::{
+    BuiltinNetwork, CniDirs, CniNetwork, Config, Error, Ipv4Net, NodeRoute, PodNetwork,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -75,35 +77,56 @@ async fn start(
     live: &mut watch::Receiver<Option<BTreeSet<String>>>,
     trouble: &watch::Sender<Option<String>>,
 ) -> Option<Arc<dyn PodNetwork>> {
-    let own = nodes.store().get("", &settings.node);
-    let Some(pod_cidr) = own.as_deref().and_then(pod_cidr) else {
-        trouble
-            .send_replace(Some("container runtime network not ready: the node has no pod range yet".into()));
-        return None;
-    };
-    let mut config =
-        Config::new(settings.node_ip, pod_cidr, settings.cluster_cidr, settings.state_dir.clone());
-    config.service_cidr = settings.service_cidr;
-    let started = async {
-        let network = BuiltinNetwork::start(config).await?;
-        // Nobody is connected before what pods left behind is gone.
-        let live = live.wait_for(Option::is_some).await.ok().and_then(|live| live.clone());
-        network.retain(&live.unwrap_or_default()).await?;
-        Ok::<_, gantry_pod_network::Error>(network)
-    };
-    match started.await {
+    match connect(settings, nodes, live).await {
         Ok(network) => {
-            tracing::info!(range = %pod_cidr, "pod network ready");
             trouble.send_replace(None);
-            Some(Arc::new(network))
+            Some(network)
         }
-        Err(error) => {
-            let text = chain(&error);
-            tracing::warn!(error = text, "pod network not started; trying again");
-            trouble.send_replace(Some(format!("container runtime network not ready: {text}")));
+        Err(reason) => {
+            let text = format!("container runtime network not ready: {reason}");
+            // Told once: it is tried again every second.
+            let news = trouble.send_if_modified(|known| {
+                let news = known.as_ref() != Some(&text);
+                if news {
+                    *known = Some(text.clone());
+                }
+                news
+            });
+            if news {
+                tracing::warn!(reason, "no pod network yet");
+            }
             None
         }
     }
+}
+
+/// The plugins that the node is configured for, else the built-in network, which needs a range.
+async fn connect(
+    settings: &NetworkSettings,
+    nodes: &Informer<Node>,
+    live: &mut watch::Receiver<Option<BTreeSet<String>>>,
+) -> Result<Arc<dyn PodNetwork>, String> {
+    let dirs = CniDirs::new(settings.state_dir.join("cni"));
+    let network: Arc<dyn PodNetwork> = match CniNetwork::detect(dirs).map_err(|error| chain(&error))? {
+        Some(network) => {
+            tracing::info!(name = network.name(), "pod network by CNI plugins");
+            Arc::new(network)
+        }
+        None => {
+            let own = nodes.store().get("", &settings.node);
+            let range = own.as_deref().and_then(pod_cidr).ok_or("the node has no pod range yet")?;
+            let allocations = settings.state_dir.join("addresses");
+            let mut config = Config::new(settings.node_ip, range, settings.cluster_cidr, allocations);
+            config.service_cidr = settings.service_cidr;
+            let network = BuiltinNetwork::start(config).await.map_err(|error: Error| chain(&error))?;
+            tracing::info!(%range, "pod network ready");
+            Arc::new(network)
+        }
+    };
+    // Nobody is connected before what pods left behind is gone.
+    let live = live.wait_for(Option::is_some).await.ok().and_then(|live| live.clone());
+    network.retain(&live.unwrap_or_default()).await.map_err(|error| chain(&error))?;
+    Ok(network)
 }
 
 fn pod_cidr(node: &Node) -> Option<Ipv4Net> {

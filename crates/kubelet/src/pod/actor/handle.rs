@@ -250,11 +250,15 @@ impl Actor {
         }
     }
 
-    fn on_started(&mut self, name: &str, result: Result<(), StartTrouble>) {
+    fn on_started(&mut self, name: &str, result: Result<ContainerStatus, StartTrouble>) {
+        // Before the work counts as done: otherwise the container would look as if it had never been started.
+        if let Ok(status) = &result {
+            self.on_container(status);
+        }
         let Some(record) = self.snapshot.containers.get_mut(name) else { return };
         record.work = None;
         match result {
-            Ok(()) => record.failure = None,
+            Ok(_) => record.failure = None,
             Err(StartTrouble::Cancelled) => {}
             Err(StartTrouble::Failed { reason, message }) => {
                 let before = record.failure.as_ref().filter(|failure| failure.reason == reason);

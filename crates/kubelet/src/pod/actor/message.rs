@@ -51,7 +51,7 @@ pub(super) enum Outcome {
     Sandbox(Result<Connected, Trouble>),
     Volumes(Result<BTreeMap<String, PathBuf>, Trouble>),
     Refreshed(Result<(), Trouble>),
-    Started { container: String, result: Result<(), StartTrouble> },
+    Started { container: String, result: Result<ContainerStatus, StartTrouble> },
     Stopped { container: String, status: Option<ContainerStatus> },
     TornDown { purge: bool, result: Result<(), String> },
     StatusWritten { status: Box<PodStatus>, result: Result<Arc<Pod>, cluster::Error> },

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gantry_api::core::v1::{Container, Secret};
-use gantry_container_runtime::{Error as RuntimeError, ImageInfo, RegistryAuth};
+use gantry_container_runtime::{ContainerStatus, Error as RuntimeError, ImageInfo, RegistryAuth};
 use tokio::sync::mpsc;
 
 use super::message::{Connected, Message, StartTrouble, Trouble};
@@ -52,8 +52,9 @@ impl From<Trouble> for StartTrouble {
 }
 
 impl StartJob {
-    /// Pulls, creates and starts, and runs the post-start hook.
-    pub(super) async fn run(self) -> Result<(), StartTrouble> {
+    /// Pulls, creates and starts, and runs the post-start hook. Answers with the state after the start, which has been
+    /// told before the hook ran, and may be overtaken by then.
+    pub(super) async fn run(self) -> Result<ContainerStatus, StartTrouble> {
         self.remove_obsolete().await;
         let objects = self.job.unless_stopped(self.job.references.objects()).await?;
         let image = self.image(&objects).await?;
@@ -74,9 +75,9 @@ impl StartJob {
         self.event(Severity::Normal, "Started", &format!("Container {} started", self.container.name));
         let status = runtime.container_status(&id).await.map_err(|e| failed("RunContainerError", e))?;
         // Nobody listens any more only when the kubelet ends.
-        let _ = self.mailbox.send(Message::Container(status)).await;
+        let _ = self.mailbox.send(Message::Container(status.clone())).await;
         self.post_start(&id).await;
-        Ok(())
+        Ok(status)
     }
 
     fn identity(&self) -> Identity {
