@@ -1,5 +1,7 @@
 //! A whole kubelet over the fake runtime: what happens to pods, as the API shows it.
 
+#![allow(clippy::unwrap_used, reason = "a panic in a helper is the test's report")]
+
 mod node;
 
 use std::sync::atomic::{AtomicBool, Ordering};
