@@ -274,8 +274,14 @@ impl Planner<'_> {
     fn forward_env(&self) -> BTreeMap<String, String> {
         let network = &self.spec.network;
         let proxy = format!("http://{}", network.forward_proxy());
-        let direct =
-            format!("127.0.0.0/8,localhost,{},{},{}", network.subnet(), Network::PODS, Network::SERVICES);
+        // The gateway also by itself: not every reader of this variable knows ranges.
+        let direct = format!(
+            "127.0.0.0/8,localhost,{},{},{},{}",
+            network.gateway(),
+            network.subnet(),
+            Network::PODS,
+            Network::SERVICES
+        );
         [("HTTPS_PROXY", proxy), ("NO_PROXY", direct)].map(|(name, value)| (name.to_owned(), value)).into()
     }
 }
