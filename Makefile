@@ -56,8 +56,10 @@ lint: ## format and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
-bench: images ## all benchmarks, printed in one run
-	GANTRY_BIN_DIR=$(abspath $(BIN)) GANTRY_IMAGES=$(abspath $(IMAGES)) $(BIN)/gantry-bench
+bench: images ## all benchmarks, printed in one run on a cluster of their own
+	$(BIN)/kctl up --state-dir $(TARGET)/bench-cluster --images $(IMAGES)
+	$(BIN)/gantry-bench --kubeconfig $(TARGET)/bench-cluster/kubeconfig || status=$$?; \
+		$(BIN)/kctl down --state-dir $(TARGET)/bench-cluster --purge; exit $${status:-0}
 
 clean: ## remove everything that was built
 	cargo clean
