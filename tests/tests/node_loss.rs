@@ -44,6 +44,8 @@ async fn pods_of_a_lost_node_run_elsewhere() {
     let flags = [
         ("controller-manager", "--node-monitor-grace-period=5s"),
         ("controller-manager", "--node-monitor-period=1s"),
+        // Renewed each second: a grace period shorter than the renewals would find every node silent.
+        ("kubelet", "--node-lease-duration-seconds=4"),
     ];
     let test = TestCluster::start_with(3, &flags).await;
     test.apply(SPREAD).await;

@@ -15,6 +15,14 @@ async fn killing_any_component_loses_no_request() {
     let service = test.api().get_json("/api/v1/namespaces/default/services/web").await.unwrap();
     let target = format!("{}:80", service["spec"]["clusterIP"].as_str().unwrap()).parse().unwrap();
     let netns = Path::new("/run/netns").join(test.cluster().spec().nodes().next().unwrap().netns());
+    // Ready pods are in the node's rules a moment later.
+    eventually(LIMIT, "the service to answer", || async {
+        let load = Load::start(netns.clone(), target, 50);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let outcome = tokio::task::spawn_blocking(|| load.finish()).await.unwrap();
+        if outcome.failures.is_empty() { Ok(()) } else { Err(format!("{:?}", outcome.failures)) }
+    })
+    .await;
     for name in [
         "kubelet-node-1",
         "proxy-node-1",
