@@ -1,20 +1,18 @@
-//! The verbs over the store in memory.
+//! What each verb does.
 
-mod common;
-
-use common::{PATIENCE, Server, at, decode, labelled, meta, pod};
 use gantry_api::Resource as _;
 use gantry_api::Subresource;
 use gantry_api::core::v1::{
     Binding, ConfigMap, Namespace, ObjectReference, Pod, Service, ServicePort, ServiceSpec,
 };
 use gantry_api::meta::v1::{CreateOptions, DeleteOptions, ListOptions, PatchOptions};
+use gantry_api::scalars::MicroTime;
 use gantry_apiserver::status::Reason;
 use gantry_apiserver::verbs::PatchType;
 
-#[tokio::test]
-async fn an_object_lives_from_create_to_delete() {
-    let server = Server::in_memory().await;
+use crate::server::{Server, at, decode, labelled, meta, pod};
+
+pub(crate) async fn an_object_lives_from_create_to_delete(server: Server) {
     let made = server.create(pod("a")).await.unwrap();
     let meta = made.meta();
     assert!(!meta.uid.is_empty() && meta.creation_timestamp.is_some() && !meta.resource_version.is_empty());
@@ -37,9 +35,7 @@ async fn an_object_lives_from_create_to_delete() {
     assert_eq!((gone.reason(), gone.to_string().as_str()), (Reason::NotFound, "pods \"a\" not found"));
 }
 
-#[tokio::test]
-async fn a_name_is_made_where_there_is_none() {
-    let server = Server::in_memory().await;
+pub(crate) async fn a_name_is_made_where_there_is_none(server: Server) {
     let mut one = pod("");
     one.meta_mut().generate_name = "web-".into();
     let made = server.create(one).await.unwrap();
@@ -51,9 +47,7 @@ async fn a_name_is_made_where_there_is_none() {
     assert_eq!(server.create(elsewhere).await.unwrap_err().to_string(), "namespaces \"nowhere\" not found");
 }
 
-#[tokio::test]
-async fn a_pod_is_bound_once() {
-    let server = Server::in_memory().await;
+pub(crate) async fn a_pod_is_bound_once(server: Server) {
     server.create(pod("a")).await.unwrap();
     let binding = |node: &str| Binding {
         metadata: meta("default", "a"),
@@ -76,9 +70,7 @@ async fn a_pod_is_bound_once() {
     assert!(server.verbs.delete(&target, &now).await.unwrap().finished);
 }
 
-#[tokio::test]
-async fn patches_of_the_status_touch_nothing_else() {
-    let server = Server::in_memory().await;
+pub(crate) async fn patches_of_the_status_touch_nothing_else(server: Server) {
     server.create(pod("a")).await.unwrap();
     let patch = br#"{"spec":{"nodeName":"x"},"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}"#;
     let target = at::<Pod>("default", "a");
@@ -93,9 +85,7 @@ async fn patches_of_the_status_touch_nothing_else() {
     assert_eq!(patched.spec.unwrap().node_name, "");
 }
 
-#[tokio::test]
-async fn watchers_see_what_they_select() {
-    let server = Server::in_memory().await;
+pub(crate) async fn watchers_see_what_they_select(server: Server) {
     let web = ListOptions { label_selector: "app=web".into(), ..ListOptions::default() };
     let mut watcher = server.watch::<Pod>("default", web).await;
     let mut all = server
@@ -124,12 +114,9 @@ async fn watchers_see_what_they_select() {
     for expected in ["+a", "+b", "~b", "~b", "-b"] {
         assert_eq!(all.text().await, expected);
     }
-    let _ = PATIENCE;
 }
 
-#[tokio::test]
-async fn pages_are_of_one_revision() {
-    let server = Server::in_memory().await;
+pub(crate) async fn pages_are_of_one_revision(server: Server) {
     for i in 0..10 {
         server.create(pod(&format!("p{i}"))).await.unwrap();
     }
@@ -151,9 +138,7 @@ async fn pages_are_of_one_revision() {
     assert_eq!(names, expected);
 }
 
-#[tokio::test]
-async fn services_get_addresses_of_their_own() {
-    let server = Server::in_memory().await;
+pub(crate) async fn services_get_addresses_of_their_own(server: Server) {
     let service = |name: &str, ip: &str, r#type: &str| Service {
         metadata: meta("default", name),
         spec: Some(ServiceSpec {
@@ -177,9 +162,7 @@ async fn services_get_addresses_of_their_own() {
     assert_eq!(b.cluster_ip, a.cluster_ip);
 }
 
-#[tokio::test]
-async fn a_namespace_goes_once_it_is_finalized() {
-    let server = Server::in_memory().await;
+pub(crate) async fn a_namespace_goes_once_it_is_finalized(server: Server) {
     server.create(Namespace { metadata: meta("", "x"), ..Namespace::default() }).await.unwrap();
     server.create(ConfigMap { metadata: meta("x", "c"), ..ConfigMap::default() }).await.unwrap();
     assert!(!server.delete::<Namespace>("", "x").await.unwrap());
@@ -196,4 +179,74 @@ async fn a_namespace_goes_once_it_is_finalized() {
         .await
         .unwrap();
     assert_eq!(server.get::<Namespace>("", "x").await.unwrap_err().reason(), Reason::NotFound);
+}
+
+pub(crate) async fn a_dry_run_writes_nothing(server: Server) {
+    let dry = vec!["All".to_owned()];
+    let target = at::<Pod>("default", "");
+    let options = CreateOptions { dry_run: dry.clone(), ..CreateOptions::default() };
+    let made = server.verbs.create(&target, Box::new(pod("a")), &options).await.unwrap();
+    assert_eq!(decode::<Pod>(&made).metadata.unwrap().resource_version, "");
+    assert_eq!(server.get::<Pod>("default", "a").await.unwrap_err().reason(), Reason::NotFound);
+    server.create(pod("a")).await.unwrap();
+    let options = DeleteOptions { dry_run: dry, ..DeleteOptions::default() };
+    assert!(server.verbs.delete(&at::<Pod>("default", "a"), &options).await.unwrap().finished);
+    server.get::<Pod>("default", "a").await.unwrap();
+}
+
+pub(crate) async fn both_groups_serve_the_same_events(server: Server) {
+    let old = gantry_api::core::v1::Event {
+        metadata: meta("default", "old"),
+        involved_object: Some(ObjectReference {
+            kind: "Pod".into(),
+            namespace: "default".into(),
+            name: "p".into(),
+            ..ObjectReference::default()
+        }),
+        message: "m".into(),
+        reason: "r".into(),
+        r#type: "Normal".into(),
+        ..Default::default()
+    };
+    server.create(old).await.unwrap();
+    let new: gantry_api::events::v1::Event = server.get("default", "old").await.unwrap();
+    assert_eq!((new.note.as_str(), new.regarding.as_ref().unwrap().name.as_str()), ("m", "p"));
+    let event = gantry_api::events::v1::Event {
+        metadata: meta("default", "new"),
+        event_time: Some(MicroTime::now()),
+        reporting_controller: "c".into(),
+        reporting_instance: "i".into(),
+        action: "a".into(),
+        ..new
+    };
+    server.create(event).await.unwrap();
+    let old: gantry_api::core::v1::Event = server.get("default", "new").await.unwrap();
+    assert_eq!((old.message.as_str(), old.reporting_component.as_str()), ("m", "c"));
+    // Kubernetes stores them all in the old form.
+    let found = server.store.get("/registry/events/default/new").await.unwrap();
+    let stored = gantry_store::envelope::decode(&found.kv.unwrap().value).unwrap();
+    assert_eq!(stored.api_version, "v1");
+}
+
+pub(crate) async fn a_collection_is_deleted_by_its_selector(server: Server) {
+    for name in ["a", "b", "c"] {
+        server.create(labelled(pod(name), &[("app", if name == "b" { "db" } else { "web" })])).await.unwrap();
+    }
+    let web = ListOptions { label_selector: "app=web".into(), ..ListOptions::default() };
+    let target = at::<Pod>("default", "");
+    let deleted = server.verbs.delete_collection(&target, &DeleteOptions::default(), &web).await.unwrap();
+    assert_eq!(deleted.items.len(), 2);
+    assert_eq!(server.names::<Pod>("default", ListOptions::default()).await.unwrap(), ["b"]);
+}
+
+pub(crate) async fn fields_select_and_unknown_ones_are_refused(server: Server) {
+    server.create(pod("a")).await.unwrap();
+    server.create(pod("b")).await.unwrap();
+    let by = |text: &str| ListOptions { field_selector: text.into(), ..ListOptions::default() };
+    assert_eq!(server.names::<Pod>("", by("metadata.name=b")).await.unwrap(), ["b"]);
+    assert_eq!(server.names::<Pod>("", by("spec.nodeName=,metadata.name!=b")).await.unwrap(), ["a"]);
+    assert_eq!(server.names::<Pod>("", by("status.phase!=Pending")).await.unwrap(), [""; 0]);
+    let error = server.names::<Pod>("", by("spec.nonsense=x")).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::BadRequest);
+    assert!(error.to_string().contains("field label not supported: spec.nonsense"), "{error}");
 }

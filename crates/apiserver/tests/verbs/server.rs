@@ -1,33 +1,34 @@
 //! A server's inside without its protocols: verbs over a store.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic in a test is its report")]
-
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use gantry_api::Resource;
 use gantry_api::core::v1::{Container, Pod, PodSpec};
 use gantry_api::meta::v1::{CreateOptions, DeleteOptions, GetOptions, ListOptions, ObjectMeta};
-use gantry_api::{Object, Resource, strategy::Strategy};
+use gantry_api::strategy::Strategy;
 use gantry_apiserver::bootstrap;
 use gantry_apiserver::cache::Entry;
 use gantry_apiserver::status::ApiError;
 use gantry_apiserver::verbs::{Settings, Target, Verbs, WatchItem, WatchStream};
-use gantry_store::{MemoryStore, Store};
+use gantry_store::{EtcdConfig, EtcdStore, MemoryStore, Store};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Long enough for a busy machine; nothing waits that long unless it is broken.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+use crate::etcd::Etcd;
 
-pub struct Server {
-    pub verbs: Arc<Verbs>,
-    pub store: Arc<dyn Store>,
+/// Long enough for a busy machine; nothing waits that long unless it is broken.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct Server {
+    pub(crate) verbs: Arc<Verbs>,
+    pub(crate) store: Arc<dyn Store>,
     _stop: DropGuard,
+    _etcd: Option<Etcd>,
 }
 
 impl Server {
-    pub async fn over(store: Arc<dyn Store>) -> Self {
+    pub(crate) async fn over(store: Arc<dyn Store>) -> Self {
         let settings = Settings {
             service_cidr: "10.96.0.0/12".parse().unwrap(),
             node_ports: 30000..=32767,
@@ -43,14 +44,25 @@ impl Server {
         };
         tokio::time::timeout(PATIENCE, ready).await.expect("the caches are filled");
         bootstrap::ensure(&verbs).await.unwrap();
-        Self { verbs, store, _stop: stop.drop_guard() }
+        Self { verbs, store, _stop: stop.drop_guard(), _etcd: None }
     }
 
-    pub async fn in_memory() -> Self {
+    pub(crate) async fn in_memory() -> Self {
         Self::over(Arc::new(MemoryStore::new())).await
     }
 
-    pub async fn create<T: Strategy>(&self, object: T) -> Result<T, ApiError> {
+    pub(crate) async fn on_etcd() -> Self {
+        let etcd = Etcd::start().await;
+        let store = EtcdStore::connect(EtcdConfig::new([etcd.url()])).await.unwrap();
+        Self { _etcd: Some(etcd), ..Self::over(Arc::new(store)).await }
+    }
+
+    /// Another server over the same store.
+    pub(crate) async fn beside(&self) -> Self {
+        Self::over(self.store.clone()).await
+    }
+
+    pub(crate) async fn create<T: Strategy>(&self, object: T) -> Result<T, ApiError> {
         let target = Target {
             kind: <T as Resource>::kind(),
             namespace: object.namespace().to_owned(),
@@ -62,24 +74,24 @@ impl Server {
             .map(|entry| decode(&entry))
     }
 
-    pub async fn update<T: Strategy>(&self, object: T) -> Result<T, ApiError> {
+    pub(crate) async fn update<T: Strategy>(&self, object: T) -> Result<T, ApiError> {
         let target = at::<T>(object.namespace(), object.name());
         let entry = self.verbs.update(&target, None, Box::new(object), &Default::default()).await?;
         Ok(decode(&entry))
     }
 
-    pub async fn get<T: Strategy>(&self, namespace: &str, name: &str) -> Result<T, ApiError> {
+    pub(crate) async fn get<T: Strategy>(&self, namespace: &str, name: &str) -> Result<T, ApiError> {
         let entry = self.verbs.get(&at::<T>(namespace, name), &GetOptions::default()).await?;
         Ok(decode(&entry))
     }
 
     /// Deletes, and says whether the object is gone.
-    pub async fn delete<T: Strategy>(&self, namespace: &str, name: &str) -> Result<bool, ApiError> {
+    pub(crate) async fn delete<T: Strategy>(&self, namespace: &str, name: &str) -> Result<bool, ApiError> {
         let deleted = self.verbs.delete(&at::<T>(namespace, name), &DeleteOptions::default()).await?;
         Ok(deleted.finished)
     }
 
-    pub async fn names<T: Strategy>(
+    pub(crate) async fn names<T: Strategy>(
         &self,
         namespace: &str,
         options: ListOptions,
@@ -88,20 +100,20 @@ impl Server {
         Ok(list.items.iter().map(|entry| entry.name().to_owned()).collect())
     }
 
-    pub async fn watch<T: Strategy>(&self, namespace: &str, options: ListOptions) -> Watcher {
+    pub(crate) async fn watch<T: Strategy>(&self, namespace: &str, options: ListOptions) -> Watcher {
         let stream = self.verbs.watch(&at::<T>(namespace, ""), &options).await.unwrap();
         Watcher { stream, ready: Vec::new() }
     }
 }
 
-pub struct Watcher {
+pub(crate) struct Watcher {
     stream: WatchStream,
     ready: Vec<WatchItem>,
 }
 
 impl Watcher {
     /// The next item.
-    pub async fn item(&mut self) -> Option<WatchItem> {
+    pub(crate) async fn item(&mut self) -> Option<WatchItem> {
         while self.ready.is_empty() {
             let next = tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("something happens");
             self.ready = next?;
@@ -111,7 +123,7 @@ impl Watcher {
     }
 
     /// The next item as `+name`, `~name`, `-name`, `*` or `!reason`.
-    pub async fn text(&mut self) -> String {
+    pub(crate) async fn text(&mut self) -> String {
         match self.item().await {
             None => "end".to_owned(),
             Some(WatchItem::Added(entry)) => format!("+{}", entry.name()),
@@ -125,19 +137,19 @@ impl Watcher {
     }
 }
 
-pub fn at<T: Resource>(namespace: &str, name: &str) -> Target {
+pub(crate) fn at<T: Resource>(namespace: &str, name: &str) -> Target {
     Target { kind: T::kind(), namespace: namespace.to_owned(), name: name.to_owned() }
 }
 
-pub fn decode<T: Resource>(entry: &Entry) -> T {
+pub(crate) fn decode<T: Resource>(entry: &Entry) -> T {
     T::decode(entry.bytes()).unwrap()
 }
 
-pub fn meta(namespace: &str, name: &str) -> Option<ObjectMeta> {
+pub(crate) fn meta(namespace: &str, name: &str) -> Option<ObjectMeta> {
     Some(ObjectMeta { namespace: namespace.into(), name: name.into(), ..ObjectMeta::default() })
 }
 
-pub fn pod(name: &str) -> Pod {
+pub(crate) fn pod(name: &str) -> Pod {
     Pod {
         metadata: meta("default", name),
         spec: Some(PodSpec {
@@ -148,14 +160,10 @@ pub fn pod(name: &str) -> Pod {
     }
 }
 
-pub fn labelled<T: Resource>(mut object: T, labels: &[(&str, &str)]) -> T {
+pub(crate) fn labelled<T: Resource>(mut object: T, labels: &[(&str, &str)]) -> T {
     object
         .meta_mut()
         .labels
         .extend(labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
     object
-}
-
-pub fn value(object: &dyn Object) -> serde_json::Value {
-    object.to_value().unwrap()
 }
