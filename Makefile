@@ -57,9 +57,7 @@ lint: ## format and clippy, warnings are errors
 	cargo clippy --workspace --all-targets -- -D warnings
 
 bench: images ## all benchmarks, printed in one run on a cluster of their own
-	$(BIN)/kctl up --state-dir $(TARGET)/bench-cluster --images $(IMAGES)
-	$(BIN)/gantry-bench --kubeconfig $(TARGET)/bench-cluster/kubeconfig || status=$$?; \
-		$(BIN)/kctl down --state-dir $(TARGET)/bench-cluster --purge; exit $${status:-0}
+	$(BIN)/gantry-bench --images $(IMAGES) --state-dir $(TARGET)/bench-cluster
 
 clean: ## remove everything that was built
 	cargo clean

@@ -1,9 +1,11 @@
-//! Benchmarks of a running cluster, each printed beside a baseline of the same minute.
-//!
-//! [`api`] measures the API server's writes and reads beside etcd's own puts, [`pods`] how long pods take to run,
-//! [`memory`] what the processes occupy.
+//! Benchmarks and their baselines.
 
 pub mod api;
+pub mod bindings;
+pub mod cluster;
+pub mod cpu;
+pub mod lists;
 pub mod memory;
 pub mod pods;
+pub mod runc;
 pub mod sample;

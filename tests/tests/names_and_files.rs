@@ -80,11 +80,13 @@ async fn a_changed_config_map_reaches_the_file_and_output_reaches_the_reader() {
 
     let changed = CONFIGURED.split("---").next().unwrap().replace("hello", "good morning");
     test.apply(&changed).await;
+    let applied = std::time::Instant::now();
     eventually(Duration::from_secs(120), "the changed file", || async {
         let output = test.exec("configured", &read).await;
         if output.stdout == "good morning" { Ok(()) } else { Err(format!("{output:?}")) }
     })
     .await;
+    println!("the changed ConfigMap was in the file after {:?}", applied.elapsed());
 
     let failed = test.exec("configured", &["sh", "-c", "exit 3"]).await;
     assert_eq!(failed.code, 3, "{failed:?}");

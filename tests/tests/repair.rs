@@ -1,14 +1,17 @@
 //! What is killed comes back, and the application goes on meanwhile.
 
-use std::path::Path;
+#![allow(clippy::unwrap_used, reason = "a panic is a test's report, in its helpers, too")]
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use gantry_tests::{Load, TestCluster, eventually};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn killing_any_component_loses_no_request() {
+/// A cluster whose Service `web` answers, from inside the node's namespace, at the address.
+async fn serving() -> (TestCluster, PathBuf, SocketAddr) {
     let test = TestCluster::start(1).await;
     test.apply_example("web.yaml").await;
     test.kctl(&["rollout", "status", "deployment/web", "--timeout=60"]).await.success();
@@ -23,6 +26,82 @@ async fn killing_any_component_loses_no_request() {
         if outcome.failures.is_empty() { Ok(()) } else { Err(format!("{:?}", outcome.failures)) }
     })
     .await;
+    (test, netns, target)
+}
+
+/// The ready pods of the example, with the restarts of their containers.
+async fn ready_pods(test: &TestCluster) -> Vec<(String, i64)> {
+    let pods = test.items("/api/v1/namespaces/default/pods?labelSelector=app%3Dweb").await;
+    let ready = pods.iter().filter(|pod| {
+        let container = &pod["status"]["containerStatuses"][0];
+        pod["metadata"]["deletionTimestamp"].is_null() && container["ready"] == true
+    });
+    let pods = ready.map(|pod| {
+        let restarts = pod["status"]["containerStatuses"][0]["restartCount"].as_i64().unwrap_or_default();
+        (pod["metadata"]["name"].as_str().unwrap().to_owned(), restarts)
+    });
+    pods.collect()
+}
+
+/// The process of one of the example's containers on the first node.
+fn web_process(test: &TestCluster) -> i32 {
+    let cgroup = test.cluster().spec().nodes().next().unwrap().cgroup();
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.find(|pid| {
+        let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        read("comm") == "web\n" && read("cgroup").contains(cgroup.trim_start_matches('/'))
+    })
+    .expect("a process of the example")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_pod_and_a_killed_container_are_replaced() {
+    let (test, netns, target) = serving().await;
+    let load = Load::start(netns.clone(), target, 50);
+    let begin = Instant::now();
+    let victim = ready_pods(&test).await[0].0.clone();
+    test.kctl(&["delete", "pod", &victim]).await.success();
+    eventually(LIMIT, "another pod", || async {
+        let pods = ready_pods(&test).await;
+        let replaced = pods.len() == 3 && pods.iter().all(|(name, _)| *name != victim);
+        if replaced { Ok(()) } else { Err(format!("{pods:?}")) }
+    })
+    .await;
+    let whole = begin.elapsed();
+    let outcome = tokio::task::spawn_blocking(|| load.finish()).await.unwrap();
+    println!(
+        "kctl delete pod: three ready again after {whole:?}, {} of {} requests failed",
+        outcome.failures.len(),
+        outcome.requests
+    );
+    assert_eq!(outcome.failures, []);
+
+    let load = Load::start(netns, target, 50);
+    let begin = Instant::now();
+    let process = nix::unistd::Pid::from_raw(web_process(&test));
+    nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGKILL).unwrap();
+    eventually(LIMIT, "the container to run again", || async {
+        let pods = ready_pods(&test).await;
+        let again = pods.len() == 3 && pods.iter().map(|(_, restarts)| restarts).sum::<i64>() == 1;
+        if again { Ok(()) } else { Err(format!("{pods:?}")) }
+    })
+    .await;
+    let whole = begin.elapsed();
+    let outcome = tokio::task::spawn_blocking(|| load.finish()).await.unwrap();
+    println!(
+        "kill -9 of a container's process: three ready again after {whole:?}, {} of {} requests failed",
+        outcome.failures.len(),
+        outcome.requests
+    );
+    // Those that the process had, and those that came to its address before the endpoint was taken away.
+    assert!(outcome.failures.len() < outcome.requests / 4 + 10, "{:?}", outcome.failures);
+    test.down_purged().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killing_any_component_loses_no_request() {
+    let (test, netns, target) = serving().await;
     for name in [
         "kubelet-node-1",
         "proxy-node-1",
