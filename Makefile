@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps build images up down purge test unit e2e lint bench clean
+.PHONY: help deps test-deps build images up down purge test unit e2e lint bench clean
 
 NODES ?=
 STATE_DIR ?= .cluster
@@ -18,10 +18,13 @@ KCTL := KUBECONFIG=$(STATE_DIR)/kubeconfig $(BIN)/kctl
 STATIC := $(TARGET)/$(HOST)/release
 
 help: ## list the targets
-	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 deps: ## install what is missing of Debian's packages (needs root only then)
 	@hack/install-deps
+
+test-deps: ## install what the tests need as well
+	@hack/install-deps --tests
 
 build: deps ## build every program, optimised
 	cargo build --release --workspace --bins
@@ -43,10 +46,10 @@ down: ## end the cluster and clean up; its data stays in STATE_DIR
 purge: ## end the cluster and remove its data, too
 	$(BIN)/kctl down --state-dir $(STATE_DIR) --purge
 
-unit: deps ## unit tests, batteries and component tests
+unit: test-deps ## unit tests, batteries and component tests
 	cargo test --workspace --exclude gantry-tests
 
-e2e: images ## end-to-end tests on real clusters
+e2e: test-deps images ## end-to-end tests on real clusters
 	GANTRY_BIN_DIR=$(abspath $(BIN)) GANTRY_IMAGES=$(abspath $(IMAGES)) \
 		cargo test --release -p gantry-tests -- --test-threads=1
 
