@@ -73,6 +73,7 @@ struct Shared {
     authorization: Option<MetadataValue<Ascii>>,
     deadline: Duration,
     patience: Duration,
+    max_message: usize,
 }
 
 impl Client {
@@ -100,6 +101,7 @@ impl Client {
             authorization,
             deadline: config.deadline,
             patience: config.patience.min(config.deadline),
+            max_message: MAX_MESSAGE,
         };
         Ok(Self { channel, shared: Arc::new(shared) })
     }
@@ -146,8 +148,17 @@ impl Client {
             authorization: self.shared.authorization.clone(),
             deadline,
             patience: self.shared.patience.min(deadline),
+            max_message: self.shared.max_message,
         };
         Self { channel: self.channel.clone(), shared: Arc::new(shared) }
+    }
+
+    /// A client over a transport of a test's own.
+    #[cfg(test)]
+    pub(crate) fn over(channel: Channel, deadline: Duration, max_message: usize) -> Self {
+        let servers = "test".into();
+        let shared = Shared { servers, authorization: None, deadline, patience: deadline, max_message };
+        Self { channel, shared: Arc::new(shared) }
     }
 
     pub(crate) fn channel(&self) -> Channel {
@@ -156,8 +167,8 @@ impl Client {
 
     pub(crate) fn rpc(&self) -> Rpc {
         ResourcesClient::new(self.channel.clone())
-            .max_decoding_message_size(MAX_MESSAGE)
-            .max_encoding_message_size(MAX_MESSAGE)
+            .max_decoding_message_size(self.shared.max_message)
+            .max_encoding_message_size(self.shared.max_message)
     }
 
     pub(crate) fn deadline(&self) -> Duration {
@@ -165,7 +176,7 @@ impl Client {
     }
 
     pub(crate) fn error(&self, status: tonic::Status) -> Error {
-        Error::from_rpc(status, &self.shared.servers)
+        Error::from_rpc(status, &self.shared.servers, self.shared.deadline)
     }
 
     /// A request with the credentials, without a deadline: that of a stream.

@@ -68,20 +68,35 @@ impl Error {
         Self::Decode { expected, source: Arc::new(source) }
     }
 
-    /// Tells an answer of the API server from a failure on the way to it.
-    pub(crate) fn from_rpc(status: tonic::Status, servers: &Arc<str>) -> Self {
+    /// Tells an answer of the API server from a failure on the way to it. `limit` is the deadline that the call had.
+    pub(crate) fn from_rpc(status: tonic::Status, servers: &Arc<str>, limit: Duration) -> Self {
         use std::error::Error as _;
         let mut cause = status.source();
         if cause.is_none() {
-            return Self::Status(Box::new(answer(&status)));
+            return Self::answer(&status);
         }
         while let Some(error) = cause {
+            // The transport watches the deadline too, and may notice it first.
+            if error.is::<tonic::TimeoutExpired>() {
+                return Self::Deadline { limit };
+            }
             if error.is::<tonic::ConnectError>() {
                 return Self::Connect { servers: servers.clone(), source: Arc::new(status) };
             }
             cause = error.source();
         }
         Self::Broken { source: Arc::new(status) }
+    }
+
+    /// An answer without a failure of the transport: the API server's, save where the client itself refused to read it.
+    fn answer(status: &tonic::Status) -> Self {
+        // The API server says "out of range" of revisions alone, and always with the details. Taken for its 410, an
+        // answer that is too large to be read would make informers list again and again.
+        if status.code() == Code::OutOfRange && status.details().is_empty() {
+            let source = tonic::Status::new(status.code(), status.message());
+            return Self::decode("an answer of a size that the client reads", source);
+        }
+        Self::Status(Box::new(answer(status)))
     }
 
     /// The API server's answer, where it gave one.
@@ -181,7 +196,6 @@ fn answer(rpc: &tonic::Status) -> Status {
     }
     let (code, reason) = match rpc.code() {
         Code::InvalidArgument | Code::FailedPrecondition => (400, "BadRequest"),
-        Code::OutOfRange => (410, "Expired"),
         Code::Unauthenticated => (401, "Unauthorized"),
         Code::PermissionDenied => (403, "Forbidden"),
         Code::NotFound => (404, "NotFound"),
@@ -208,7 +222,10 @@ mod tests {
     use super::Error;
     use gantry_api::meta::v1::Status;
     use prost::Message;
+    use std::time::Duration;
     use tonic::Code;
+
+    const LIMIT: Duration = Duration::from_secs(1);
 
     #[test]
     fn details_carry_the_status() {
@@ -220,16 +237,34 @@ mod tests {
         };
         let rpc =
             tonic::Status::with_details(Code::AlreadyExists, "it is there", status.encode_to_vec().into());
-        let error = Error::from_rpc(rpc, &"s".into());
+        let error = Error::from_rpc(rpc, &"s".into(), LIMIT);
         assert!(error.is_already_exists() && !error.is_conflict());
         assert_eq!(error.to_string(), "it is there");
     }
 
     #[test]
     fn a_bare_code_becomes_a_status() {
-        let error = Error::from_rpc(tonic::Status::new(Code::NotFound, "gone"), &"s".into());
+        let error = Error::from_rpc(tonic::Status::new(Code::NotFound, "gone"), &"s".into(), LIMIT);
         assert!(error.is_not_found());
         assert_eq!(error.reason(), "NotFound");
-        assert!(Error::from_rpc(tonic::Status::new(Code::Unavailable, "etcd"), &"s".into()).is_transient());
+        let unavailable = tonic::Status::new(Code::Unavailable, "etcd");
+        assert!(Error::from_rpc(unavailable, &"s".into(), LIMIT).is_transient());
+    }
+
+    #[test]
+    fn the_transports_own_deadline_is_a_deadline() {
+        let expired = tonic::Status::from_error(Box::new(tonic::TimeoutExpired(())));
+        assert!(
+            matches!(Error::from_rpc(expired, &"s".into(), LIMIT), Error::Deadline { limit } if limit == LIMIT)
+        );
+    }
+
+    #[test]
+    fn an_answer_that_is_too_large_is_no_410() {
+        let local = tonic::Status::out_of_range("decoded message length too large");
+        assert!(!Error::from_rpc(local, &"s".into(), LIMIT).is_gone());
+        let status = Status { code: 410, reason: "Expired".into(), ..Default::default() };
+        let told = tonic::Status::with_details(Code::OutOfRange, "old", status.encode_to_vec().into());
+        assert!(Error::from_rpc(told, &"s".into(), LIMIT).is_gone());
     }
 }
