@@ -185,16 +185,32 @@ impl std::fmt::Debug for Writer {
 
 /// Serves the writers until all are gone.
 async fn drive(client: Client, mut jobs: mpsc::Receiver<Job>) {
-    while let Some(first) = jobs.recv().await {
+    // What came when a stream was closing already, and so was not sent, is the first of the next.
+    let mut unsent = None;
+    loop {
+        let first = match unsent.take() {
+            Some(job) => job,
+            None => match jobs.recv().await {
+                Some(job) => job,
+                None => return,
+            },
+        };
         let mut connection = Connection::default();
         let (requests, outgoing) = mpsc::channel(IN_FLIGHT);
-        if !connection.submit(first, &requests) {
+        // Nothing can be left over: the channel is new.
+        connection.submit(first, &requests);
+        if connection.waiting.is_empty() {
             continue;
         }
         let mut rpc = client.rpc();
         let open = rpc.mutate(client.request(ReceiverStream::new(outgoing)));
         let error = match tokio::time::timeout(client.deadline(), open).await {
-            Ok(Ok(response)) => connection.serve(&client, response.into_inner(), &mut jobs, &requests).await,
+            Ok(Ok(response)) => {
+                let (error, job) =
+                    connection.serve(&client, response.into_inner(), &mut jobs, &requests).await;
+                unsent = job;
+                error
+            }
             Ok(Err(status)) => client.error(status),
             Err(_) => Error::Deadline { limit: client.deadline() },
         };
@@ -210,49 +226,53 @@ struct Connection {
 }
 
 impl Connection {
-    /// Sends a write. False where it need not, or cannot, be sent.
-    fn submit(&mut self, job: Job, requests: &mpsc::Sender<MutateRequest>) -> bool {
+    /// Sends a write, unless nobody waits for it any more. Gives it back where the stream does not take it.
+    fn submit(&mut self, job: Job, requests: &mpsc::Sender<MutateRequest>) -> Option<Job> {
         if job.reply.is_closed() {
-            return false;
+            return None;
         }
         self.last += 1;
-        // There are as many slots as places in the channel, but a write that was given up leaves its place late.
         match requests.try_send(MutateRequest { id: self.last, verb: Some(job.verb) }) {
             Ok(()) => {
                 self.waiting.insert(self.last, job.reply);
-                true
+                None
             }
-            Err(_) => false,
+            Err(refused) => {
+                let verb = refused.into_inner().verb?;
+                Some(Job { verb, reply: job.reply })
+            }
         }
     }
 
-    /// Moves writes and outcomes until the stream ends; says why it did.
+    /// Moves writes and outcomes until the stream ends; says why it did, and which write it did not take.
     async fn serve(
         &mut self,
         client: &Client,
         mut outcomes: Streaming<MutateResponse>,
         jobs: &mut mpsc::Receiver<Job>,
         requests: &mpsc::Sender<MutateRequest>,
-    ) -> Error {
+    ) -> (Error, Option<Job>) {
         loop {
             let has_room = requests.capacity() > 0;
             tokio::select! {
                 outcome = outcomes.message() => match outcome {
                     Ok(Some(response)) => self.resolve(response),
-                    Ok(None) => return broken("the API server closed the stream of writes"),
-                    Err(status) => return client.error(status),
+                    Ok(None) => return (broken("the API server closed the stream of writes"), None),
+                    Err(status) => return (client.error(status), None),
                 },
                 job = async { if has_room { jobs.recv().await } else { pending().await } } => match job {
                     Some(job) => {
-                        self.submit(job, requests);
+                        if let Some(job) = self.submit(job, requests) {
+                            return (broken("the stream of writes was closed"), Some(job));
+                        }
                     }
                     // No writer is left, so nobody waits.
-                    None => return Error::Closed,
+                    None => return (Error::Closed, None),
                 },
                 // Room comes when the transport takes a request, which nothing else here would notice.
                 permit = requests.reserve(), if !has_room => {
                     if permit.is_err() {
-                        return broken("the stream of writes was closed");
+                        return (broken("the stream of writes was closed"), None);
                     }
                 }
             }
