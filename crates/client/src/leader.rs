@@ -87,47 +87,64 @@ impl LeaderElector {
     }
 
     /// Waits for the lead, then runs `work` with a token that is cancelled when it must end: on `stop`, or when the
-    /// lead is lost. After a loss the process should exit: another one may be leading already.
+    /// lead is lost. Work that has not ended when another candidate may lead is dropped. After a loss the process should
+    /// exit: tasks that the work left behind would go on beside those of the next leader.
     pub async fn run<F, Fut>(mut self, stop: CancellationToken, work: F) -> Result<(), Lost>
     where
         F: FnOnce(CancellationToken) -> Fut,
         Fut: Future<Output = ()>,
     {
-        if stop.run_until_cancelled(self.acquire()).await.is_none() {
+        let Some(held) = stop.run_until_cancelled(self.acquire()).await else { return Ok(()) };
+        info!(lease = self.settings.name, identity = self.settings.identity, "leading");
+        let leading = CancellationToken::new();
+        let mut ended = false;
+        let lost = {
+            let work = work(leading.clone());
+            let renewal = self.renew(held);
+            tokio::pin!(work, renewal);
+            let mut lost = tokio::select! {
+                () = &mut work => { ended = true; None }
+                () = stop.cancelled() => None,
+                end = &mut renewal => Some(end),
+            };
+            leading.cancel();
+            // The lease is kept until the work has ended.
+            if !ended && lost.is_none() {
+                let drain = tokio::time::sleep(DRAIN);
+                tokio::select! {
+                    () = &mut work => ended = true,
+                    end = &mut renewal => lost = Some(end),
+                    () = drain => {}
+                }
+            }
+            if let Some(until) = lost
+                && !ended
+            {
+                ended = tokio::time::timeout_at(until, &mut work).await.is_ok();
+            }
+            lost
+        };
+        if lost.is_none() {
+            if ended {
+                self.release().await;
+            }
             return Ok(());
         }
-        let name = &self.settings.name;
-        info!(lease = name, identity = self.settings.identity, "leading");
-        let leading = CancellationToken::new();
-        let work = work(leading.clone());
-        tokio::pin!(work);
-        let mut ended = false;
-        let lost = tokio::select! {
-            () = &mut work => { ended = true; None }
-            () = stop.cancelled() => None,
-            lost = self.renew() => Some(lost),
-        };
-        leading.cancel();
-        // The lease is kept until the work has ended.
         if !ended {
-            ended = tokio::time::timeout(DRAIN, &mut work).await.is_ok();
+            warn!(lease = self.settings.name, "the work did not end in time");
         }
-        match lost {
-            Some(lost) => Err(lost),
-            None => {
-                if ended {
-                    self.release().await;
-                }
-                Ok(())
-            }
-        }
+        let Settings { namespace, name, renew_deadline, .. } = self.settings;
+        Err(Lost { namespace, name, limit: renew_deadline })
     }
 
-    async fn acquire(&mut self) {
+    /// Waits for the lease; says since when it is held, at the latest.
+    async fn acquire(&mut self) -> Instant {
         let mut announced = false;
         loop {
+            // Others count from when they see the lease, which is after this.
+            let asked = Instant::now();
             match self.step().await {
-                Ok(true) => return,
+                Ok(true) => return asked,
                 Ok(false) => {
                     if !std::mem::replace(&mut announced, true) {
                         let holder = self.election.holder().unwrap_or_default();
@@ -147,27 +164,26 @@ impl LeaderElector {
         }
     }
 
-    /// Renews until that fails for too long.
-    async fn renew(&mut self) -> Lost {
-        let mut renewed = Instant::now();
+    /// Renews until that fails for too long; says until when nobody else can lead.
+    async fn renew(&mut self, mut renewed: Instant) -> Instant {
         loop {
             tokio::time::sleep(self.settings.retry_period).await;
             let deadline = renewed + self.settings.renew_deadline;
+            let asked = Instant::now();
             match tokio::time::timeout_at(deadline, self.step()).await {
-                Ok(Ok(true)) => renewed = Instant::now(),
-                Ok(Ok(false)) => break,
+                Ok(Ok(true)) => renewed = asked,
+                // Somebody else leads already.
+                Ok(Ok(false)) => return asked,
                 Ok(Err(error)) => {
                     let error = &error as &dyn std::error::Error;
                     warn!(lease = self.settings.name, error, "cannot renew");
                 }
-                Err(_) => break,
+                Err(_) => return renewed + self.settings.lease_duration,
             }
             if Instant::now() >= deadline {
-                break;
+                return renewed + self.settings.lease_duration;
             }
         }
-        let Settings { namespace, name, renew_deadline, .. } = &self.settings;
-        Lost { namespace: namespace.clone(), name: name.clone(), limit: *renew_deadline }
     }
 
     /// One attempt to get or keep the lease; whether this process holds it then.

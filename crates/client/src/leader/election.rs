@@ -72,13 +72,19 @@ impl Election {
         let first = before.acquire_time.is_none();
         LeaseSpec {
             holder_identity: Some(self.identity.clone()),
-            lease_duration_seconds: Some(i32::try_from(self.duration.as_secs()).unwrap_or(i32::MAX)),
+            lease_duration_seconds: Some(whole_seconds(self.duration)),
             acquire_time: if kept { before.acquire_time } else { Some(now) },
             renew_time: Some(now),
             lease_transitions: Some(if kept || first { transitions } else { transitions.saturating_add(1) }),
             ..before
         }
     }
+}
+
+/// Rounded up: a lease that others take for shorter than it is makes two leaders.
+fn whole_seconds(duration: Duration) -> i32 {
+    let more = u64::from(duration.subsec_nanos() > 0);
+    i32::try_from(duration.as_secs().saturating_add(more)).unwrap_or(i32::MAX)
 }
 
 #[cfg(test)]
