@@ -29,6 +29,8 @@ pub mod config;
 pub mod controller;
 mod dynamic;
 mod error;
+#[cfg(test)]
+mod faults;
 mod informer;
 pub mod leader;
 

@@ -230,4 +230,60 @@ mod tests {
             assert_eq!(worker.await.unwrap(), None);
         }
     }
+
+    /// Many workers, keys that fail, come late and come again: no key is worked on twice at once, none is forgotten.
+    #[tokio::test(start_paused = true)]
+    async fn no_key_is_lost_or_worked_on_twice_at_once() {
+        use parking_lot::Mutex;
+        use rand::{Rng, SeedableRng, rngs::StdRng};
+        use std::collections::{HashMap, HashSet};
+        use std::sync::Arc;
+
+        for seed in 0..10 {
+            let queue = WorkQueue::<u32>::new("test-random");
+            // The newest number that was asked for, and the newest that was seen, of each key.
+            let asked: Arc<Mutex<HashMap<u32, u64>>> = Arc::default();
+            let seen: Arc<Mutex<HashMap<u32, u64>>> = Arc::default();
+            let busy: Arc<Mutex<HashSet<u32>>> = Arc::default();
+            let workers: Vec<_> = (0..4)
+                .map(|worker| {
+                    let (queue, asked, seen, busy) =
+                        (queue.clone(), asked.clone(), seen.clone(), busy.clone());
+                    let mut random = StdRng::seed_from_u64(seed * 10 + worker);
+                    tokio::spawn(async move {
+                        while let Some(key) = queue.get().await {
+                            assert!(busy.lock().insert(key), "{key} is worked on twice");
+                            let number = asked.lock()[&key];
+                            tokio::time::sleep(Duration::from_millis(random.random_range(0..20))).await;
+                            if random.random_bool(0.2) {
+                                queue.add_rate_limited(key);
+                            } else {
+                                queue.forget(&key);
+                                seen.lock().insert(key, number);
+                            }
+                            busy.lock().remove(&key);
+                            queue.done(&key);
+                        }
+                    })
+                })
+                .collect();
+            let mut random = StdRng::seed_from_u64(seed);
+            for number in 0..500 {
+                let key = random.random_range(0..10);
+                asked.lock().insert(key, number);
+                if random.random_bool(0.5) {
+                    queue.add(key);
+                } else {
+                    queue.add_after(key, Duration::from_millis(random.random_range(0..100)));
+                }
+                tokio::time::sleep(Duration::from_millis(random.random_range(0..5))).await;
+            }
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+            assert_eq!(*seen.lock(), *asked.lock(), "seed {seed}");
+            queue.shutdown();
+            for worker in workers {
+                worker.await.unwrap();
+            }
+        }
+    }
 }
