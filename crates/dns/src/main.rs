@@ -24,7 +24,8 @@ const TCP_RESPONSES: usize = 64;
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
-    let options = Options::parse();
+    let mut options = Options::parse();
+    options.quieten();
     options.common.init("gantry-dns")?;
     let stop = shutdown();
     let client = Client::new(Config::from_kubeconfig(&options.kubeconfig)?.user_agent("gantry-dns"))?;

@@ -42,3 +42,35 @@ pub struct Options {
     #[arg(long, value_name = "FILE", default_value = "/etc/resolv.conf")]
     pub resolv_conf: PathBuf,
 }
+
+/// The server that answers the wire logs a line for each query at INFO.
+const SERVER: &str = "hickory_server";
+
+impl Options {
+    /// Lets single queries be logged only where the filter asks for it by name.
+    pub fn quieten(&mut self) {
+        let filter = &mut self.common.log_level;
+        if !filter.contains(SERVER) {
+            let given = if filter.is_empty() { "info" } else { filter.as_str() };
+            *filter = format!("{SERVER}=warn,{given}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_logged_only_when_asked_for() {
+        for (given, filter) in [
+            ("", "hickory_server=warn,info"),
+            ("debug", "hickory_server=warn,debug"),
+            ("info,hickory_server=info", "info,hickory_server=info"),
+        ] {
+            let mut options = Options::parse_from(["gantry-dns", "--kubeconfig", "k", "--log-level", given]);
+            options.quieten();
+            assert_eq!(options.common.log_level, filter);
+        }
+    }
+}
