@@ -20,7 +20,6 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use containerd_client::services::v1::CreateRequest as CreateLease;
-use containerd_client::types::Mount;
 use parking_lot::Mutex;
 use tokio::sync::{OnceCell, Semaphore, broadcast};
 use tokio::task::AbortHandle;
@@ -98,7 +97,7 @@ struct Inner {
     /// By container or by digest.
     locks: locks::Locks,
     /// Root file systems prepared for containers that are not started yet.
-    prepared: Mutex<HashMap<String, (record::Created, Vec<Mount>)>>,
+    prepared: Mutex<HashMap<String, containers::Prepared>>,
     images: images::Cache,
     registry: registry::Client,
     pulls: pull::Pulls,
@@ -183,7 +182,7 @@ impl Runtime for Containerd {
         self.inner.create(config).await
     }
 
-    async fn start_container(&self, id: &str) -> Result<u32> {
+    async fn start_container(&self, id: &str) -> Result<ContainerStatus> {
         self.inner.start(id).await
     }
 
@@ -237,6 +236,10 @@ impl Runtime for Containerd {
 
     async fn image_status(&self, reference: &str) -> Result<Option<ImageInfo>> {
         self.inner.image_status(reference).await
+    }
+
+    async fn find_image(&self, reference: &str) -> Result<Option<ImageInfo>> {
+        self.inner.find_image(reference).await
     }
 
     async fn list_images(&self) -> Result<Vec<ImageInfo>> {

@@ -179,7 +179,8 @@ impl FakeRuntime {
         let time = SystemTime::now();
         let oom_killed = container.oom;
         container.state = ContainerState::Exited { exit_code, started_at, finished_at: time, oom_killed };
-        self.emit(RuntimeEvent::Exit { id: id.to_owned(), pid, exit_code, time, oom_killed });
+        let status = Box::new(container.status());
+        self.emit(RuntimeEvent::Exit { id: id.to_owned(), pid, exit_code, time, oom_killed, status });
     }
 
     fn enter(&self, operation: Operation) -> Result<parking_lot::MutexGuard<'_, State>> {
@@ -255,7 +256,7 @@ impl Runtime for FakeRuntime {
         Ok(())
     }
 
-    async fn start_container(&self, id: &str) -> Result<u32> {
+    async fn start_container(&self, id: &str) -> Result<ContainerStatus> {
         let mut state = self.enter(Operation::Start)?;
         let script = Arc::clone(&state.on_start);
         state.next_pid += 1;
@@ -271,10 +272,11 @@ impl Runtime for FakeRuntime {
         }
         container.behaviour = script(&container.config);
         container.state = ContainerState::Running { pid, started_at: SystemTime::now() };
+        let status = container.status();
         if let Behaviour::Exit(code) = container.behaviour {
             self.finish(&mut state, id, code);
         }
-        Ok(pid)
+        Ok(status)
     }
 
     async fn kill(&self, id: &str, signal: i32, _all: bool) -> Result<()> {
@@ -376,6 +378,11 @@ impl Runtime for FakeRuntime {
 
     async fn image_status(&self, reference: &str) -> Result<Option<ImageInfo>> {
         Ok(self.state.lock().image(reference).cloned())
+    }
+
+    async fn find_image(&self, reference: &str) -> Result<Option<ImageInfo>> {
+        let nameless = |image: ImageInfo| ImageInfo { repo_tags: vec![], repo_digests: vec![], ..image };
+        Ok(self.state.lock().image(reference).cloned().map(nameless))
     }
 
     async fn list_images(&self) -> Result<Vec<ImageInfo>> {

@@ -35,8 +35,9 @@ pub trait Runtime: Send + Sync + 'static {
     /// Creates a container of an image that is on the node. What was made is removed again when it fails.
     async fn create_container(&self, config: ContainerConfig) -> Result<()>;
 
-    /// Starts a created container; answers with its process id on the host.
-    async fn start_container(&self, id: &str) -> Result<u32>;
+    /// Starts a created container; answers with what it is now, without asking for it again. One whose process has
+    /// ended meanwhile may still be shown as running: its exit is told.
+    async fn start_container(&self, id: &str) -> Result<ContainerStatus>;
 
     /// Sends a signal to the container's first process, or to all of them. That the process has ended already is
     /// no error; that the container does not exist is.
@@ -82,6 +83,9 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// The image of that name or id, if it is on the node.
     async fn image_status(&self, reference: &str) -> Result<Option<ImageInfo>>;
+
+    /// Like [`Runtime::image_status`], but without the image's names: as cheap as a lookup can be.
+    async fn find_image(&self, reference: &str) -> Result<Option<ImageInfo>>;
 
     /// All images on the node, one entry for each id.
     async fn list_images(&self) -> Result<Vec<ImageInfo>>;

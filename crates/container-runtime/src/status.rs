@@ -96,6 +96,8 @@ pub enum RuntimeEvent {
         time: SystemTime,
         /// Whether the kernel killed it for want of memory.
         oom_killed: bool,
+        /// The container as it is now.
+        status: Box<ContainerStatus>,
     },
     /// The kernel killed a process in the container for want of memory; the container may go on.
     Oom {

@@ -29,6 +29,14 @@ const SIGKILL: i32 = 9;
 /// How long a killed process may take to end before removing its container fails.
 const KILL_LIMIT: Duration = Duration::from_secs(30);
 
+/// A container that is created and not started, with all that its start needs and answers.
+pub(super) struct Prepared {
+    created: Created,
+    mounts: Vec<Mount>,
+    /// As it is going to be once it runs, save for the state.
+    status: ContainerStatus,
+}
+
 impl Inner {
     /// Records the container and prepares its root file system.
     pub(super) async fn create(&self, config: ContainerConfig) -> Result<()> {
@@ -57,15 +65,23 @@ impl Inner {
             },
         };
         match (prepared, recorded) {
-            (Ok(mounts), Ok(())) => {
-                self.prepared.lock().insert(config.id, (created, mounts));
+            (Ok(mounts), Ok(created_at)) => {
+                let status = ContainerStatus {
+                    id: config.id.clone(),
+                    image: config.image,
+                    image_id: created.image_id.clone(),
+                    labels: config.labels,
+                    created_at,
+                    state: ContainerState::Created,
+                };
+                self.prepared.lock().insert(config.id, Prepared { created, mounts, status });
                 Ok(())
             }
             (Ok(_), Err(error)) => {
                 self.undo(self.remove_snapshot(&config.id)).await;
                 Err(error)
             }
-            (Err(error), Ok(())) => {
+            (Err(error), Ok(_)) => {
                 self.undo(self.delete_record(&config.id)).await;
                 Err(error)
             }
@@ -79,7 +95,7 @@ impl Inner {
         created: &Created,
         image: &Image,
         accounts: &Accounts,
-    ) -> Result<()> {
+    ) -> Result<SystemTime> {
         let credentials = accounts.resolve(&config.user, &image.info.config.user)?;
         let spec = crate::spec::build(config, &image.info.config, &credentials, &self.bounds)?;
         let options = &self.options;
@@ -105,7 +121,7 @@ impl Inner {
             Err(error) if error.is_already_exists() => {
                 Err(Error::AlreadyExists { kind: "container", name: config.id.clone() })
             }
-            other => other.map(drop),
+            other => Ok(record::time(other?.container.and_then(|container| container.created_at))),
         }
     }
 
@@ -143,10 +159,10 @@ impl Inner {
     }
 
     /// Runs the created container's process.
-    pub(super) async fn start(&self, id: &str) -> Result<u32> {
+    pub(super) async fn start(&self, id: &str) -> Result<ContainerStatus> {
         let _guard = self.locks.lock(id).await;
         let prepared = self.prepared.lock().remove(id);
-        let (created, mounts) = match prepared {
+        let Prepared { created, mounts, mut status } = match prepared {
             Some(prepared) => prepared,
             None => self.find_prepared(id).await?,
         };
@@ -169,17 +185,19 @@ impl Inner {
             Err(error) => return Err(error),
         }
         // The time is written before the process can end, and beside the start, so that it costs nothing.
-        let started = self.set_label(id, record::STARTED, record::format_time(SystemTime::now()));
+        let started_at = SystemTime::now();
+        let started = self.set_label(id, record::STARTED, record::format_time(started_at));
         let message = StartRequest { container_id: id.to_owned(), exec_id: String::new() };
         let request = self.connection.request(message, LONG);
         let (labelled, started) = tokio::join!(started, call("start task", LONG, tasks.start(request)));
         let pid = started?.pid;
         labelled?;
-        Ok(pid)
+        status.state = ContainerState::Running { pid, started_at };
+        Ok(status)
     }
 
     /// What [`Inner::create`] prepared, found again after a restart of the kubelet.
-    async fn find_prepared(&self, id: &str) -> Result<(Created, Vec<Mount>)> {
+    async fn find_prepared(&self, id: &str) -> Result<Prepared> {
         let mut container = self.find(id).await?.ok_or_else(|| missing(id))?;
         let (created, started, _) = record::take(id, &mut container.labels)?;
         if started.is_some() {
@@ -190,11 +208,19 @@ impl Inner {
                 reason: "it must never have been started",
             });
         }
+        let status = ContainerStatus {
+            id: container.id,
+            image: container.image,
+            image_id: created.image_id.clone(),
+            labels: container.labels.into_iter().collect(),
+            created_at: record::time(container.created_at),
+            state: ContainerState::Created,
+        };
         let message = MountsRequest { snapshotter: container.snapshotter, key: container.snapshot_key };
         let request = self.connection.request(message, SHORT);
         let mounts =
             call("find root file system", SHORT, self.connection.snapshots().mounts(request)).await?;
-        Ok((created, mounts.mounts))
+        Ok(Prepared { created, mounts: mounts.mounts, status })
     }
 
     async fn require_unstarted(&self, id: &str) -> Result<()> {
@@ -221,6 +247,18 @@ impl Inner {
     }
 
     pub(super) async fn kill(&self, id: &str, signal: i32, all: bool) -> Result<()> {
+        match self.send_signal(id, signal, all).await {
+            // The shim can go away with its process in the middle of the call.
+            Err(error @ Error::Runtime { .. }) => {
+                let _guard = self.locks.lock(id).await;
+                let stopped = |task: Process| task.status() == Status::Stopped;
+                if self.task(id).await?.is_none_or(stopped) { Ok(()) } else { Err(error) }
+            }
+            other => other,
+        }
+    }
+
+    async fn send_signal(&self, id: &str, signal: i32, all: bool) -> Result<()> {
         let invalid = |_| Error::InvalidConfig {
             field: "signal",
             value: signal.to_string(),
@@ -245,8 +283,7 @@ impl Inner {
             }
             self.delete_task(id).await?;
         }
-        self.delete_record(id).await?;
-        self.remove_snapshot(id).await?;
+        tokio::try_join!(self.delete_record(id), self.remove_snapshot(id))?;
         self.remove_pipes(id);
         Ok(())
     }
@@ -255,7 +292,7 @@ impl Inner {
         let message = WaitRequest { container_id: id.to_owned(), exec_id: String::new() };
         let request = self.connection.request(message, KILL_LIMIT);
         let mut tasks = self.connection.tasks();
-        self.kill(id, SIGKILL, true).await?;
+        self.send_signal(id, SIGKILL, true).await?;
         call("wait for the killed process", KILL_LIMIT, tasks.wait(request)).await.or_missing().map(drop)
     }
 
@@ -292,6 +329,17 @@ impl Inner {
         Ok(answer.or_missing()?.and_then(|response| response.container))
     }
 
+    /// The container, with the time of its start, which is being written while it starts.
+    pub(super) async fn find_started(&self, id: &str) -> Result<Option<Container>> {
+        match self.find(id).await? {
+            Some(container) if !container.labels.contains_key(record::STARTED) => {
+                drop(self.locks.lock(id).await);
+                self.find(id).await
+            }
+            found => Ok(found),
+        }
+    }
+
     pub(super) async fn status(inner: &Arc<Self>, id: &str) -> Result<ContainerStatus> {
         let (container, task) = tokio::try_join!(inner.find(id), inner.task(id))?;
         Self::compose(inner, container.ok_or_else(|| missing(id))?, task)
@@ -323,12 +371,7 @@ impl Inner {
         let (created, started, finished) = record::take(&container.id, &mut container.labels)?;
         let created_at = record::time(container.created_at);
         let started_at = started.unwrap_or(created_at);
-        let exited = |finished: Finished| ContainerState::Exited {
-            exit_code: finished.exit_code,
-            started_at,
-            finished_at: finished.at,
-            oom_killed: finished.oom_killed,
-        };
+        let exited = |finished: Finished| finished.state(started_at);
         let state = match (finished, task) {
             (Some(finished), _) => exited(finished),
             (None, None) if started.is_some() => ContainerState::Lost { started_at },
@@ -350,6 +393,22 @@ impl Inner {
             labels: container.labels.into_iter().collect(),
             created_at,
             state,
+        })
+    }
+}
+
+impl Inner {
+    /// A container whose process is known to have ended.
+    pub(super) fn describe(mut container: Container, finished: Finished) -> Result<ContainerStatus> {
+        let (created, started, _) = record::take(&container.id, &mut container.labels)?;
+        let created_at = record::time(container.created_at);
+        Ok(ContainerStatus {
+            id: container.id,
+            image: container.image,
+            image_id: created.image_id,
+            labels: container.labels.into_iter().collect(),
+            created_at,
+            state: finished.state(started.unwrap_or(created_at)),
         })
     }
 }

@@ -119,8 +119,8 @@ async fn exited(inner: Arc<Inner>, exit: TaskExit) {
     let id = exit.container_id;
     let exit_code = tasks::exit_code(exit.exit_status);
     let time = record::time(exit.exited_at);
-    let mut labels = match inner.find(&id).await {
-        Ok(Some(container)) => container.labels,
+    let container = match inner.find_started(&id).await {
+        Ok(Some(container)) => container,
         // Removed meanwhile: whoever did so knows.
         Ok(None) => return,
         Err(error) => {
@@ -129,12 +129,15 @@ async fn exited(inner: Arc<Inner>, exit: TaskExit) {
             return;
         }
     };
-    let oom_killed = match record::take(&id, &mut labels) {
+    let oom_killed = match record::take(&id, &mut container.labels.clone()) {
         Ok((created, _, None)) => tasks::oom_killed(exit_code, &created.cgroup),
         Ok((_, _, Some(finished))) => finished.oom_killed,
         // Not one of ours.
         Err(_) => return,
     };
-    inner.emit(RuntimeEvent::Exit { id: id.clone(), pid: exit.pid, exit_code, time, oom_killed });
-    Inner::bury(&inner, id, Finished { exit_code, at: time, oom_killed });
+    let finished = Finished { exit_code, at: time, oom_killed };
+    let Ok(status) = Inner::describe(container, finished) else { return };
+    let (pid, status) = (exit.pid, Box::new(status));
+    inner.emit(RuntimeEvent::Exit { id: id.clone(), pid, exit_code, time, oom_killed, status });
+    Inner::bury(&inner, id, finished);
 }

@@ -178,6 +178,21 @@ impl Inner {
         Ok(images.into_values().collect())
     }
 
+    /// The image without its names. One that was used before by its id is not asked for again: that it is gone shows
+    /// when a container of it is created.
+    pub(super) async fn find_image(&self, reference: &str) -> Result<Option<ImageInfo>> {
+        let known = self.images.names.lock().get(reference).filter(|_| is_id(reference)).cloned();
+        let image = match known {
+            Some(image) => Some(image),
+            None => self.look_up(reference).await?,
+        };
+        Ok(image.map(|image| {
+            // A container is created of the image by its id next.
+            self.images.names.lock().insert(image.info.id.clone(), Arc::clone(&image));
+            image.info.clone()
+        }))
+    }
+
     pub(super) async fn image_status(&self, reference: &str) -> Result<Option<ImageInfo>> {
         let Some(image) = self.look_up(reference).await? else { return Ok(None) };
         let named = self.list_images().await?.into_iter().find(|info| info.id == image.info.id);

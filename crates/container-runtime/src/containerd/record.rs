@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use prost_types::{Any, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{ContainerConfig, Error, LogConfig, Result};
+use crate::{ContainerConfig, ContainerState, Error, LogConfig, Result};
 
 /// Written once, when the container is created.
 const CREATED: &str = "gantry.dev/runtime";
@@ -33,6 +33,18 @@ pub(super) struct Finished {
     pub(super) exit_code: i32,
     pub(super) at: SystemTime,
     pub(super) oom_killed: bool,
+}
+
+impl Finished {
+    /// The state of a container that was started then and has ended so.
+    pub(super) fn state(self, started_at: SystemTime) -> ContainerState {
+        ContainerState::Exited {
+            exit_code: self.exit_code,
+            started_at,
+            finished_at: self.at,
+            oom_killed: self.oom_killed,
+        }
+    }
 }
 
 impl Created {

@@ -7,11 +7,12 @@ use std::time::Duration;
 use futures::StreamExt;
 use gantry_container_runtime::fake::{Behaviour, Exec, FakeRuntime};
 use gantry_container_runtime::{
-    ContainerConfig, ContainerState, Error, EventStream, ExecConfig, ImageConfig, Runtime, RuntimeEvent,
+    ContainerConfig, ContainerState, ContainerStatus, Error, EventStream, ExecConfig, ImageConfig, Runtime,
+    RuntimeEvent,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{LIMIT, Node};
+use crate::support::{LIMIT, Node, until};
 
 /// What the battery runs on.
 pub(crate) struct Subject {
@@ -34,7 +35,10 @@ impl Subject {
 
     pub(crate) async fn run(&self, id: &str, command: &[&str]) -> u32 {
         self.runtime.create_container(self.config(id, command)).await.unwrap();
-        self.runtime.start_container(id).await.unwrap()
+        match self.runtime.start_container(id).await.unwrap().state {
+            ContainerState::Running { pid, .. } => pid,
+            other => panic!("{id} is {}", other.name()),
+        }
     }
 
     pub(crate) async fn state(&self, id: &str) -> ContainerState {
@@ -44,11 +48,16 @@ impl Subject {
 
 /// The next event that is about `id`.
 pub(crate) async fn next_exit(events: &mut EventStream, id: &str) -> (i32, bool) {
+    let (_, exit_code, oom_killed) = next_exit_status(events, id).await;
+    (exit_code, oom_killed)
+}
+
+async fn next_exit_status(events: &mut EventStream, id: &str) -> (ContainerStatus, i32, bool) {
     let wait = async {
         loop {
             match events.next().await.expect("events never end") {
-                RuntimeEvent::Exit { id: who, exit_code, oom_killed, .. } if who == id => {
-                    return (exit_code, oom_killed);
+                RuntimeEvent::Exit { id: who, exit_code, oom_killed, status, .. } if who == id => {
+                    return (*status, exit_code, oom_killed);
                 }
                 _ => {}
             }
@@ -109,16 +118,22 @@ async fn containers_live_and_die(subject: &Subject) {
     );
     assert_eq!(listed[0].state, ContainerState::Created);
     let image = runtime.image_status(&subject.image).await.unwrap().unwrap();
+    for name in [&subject.image, &image.id] {
+        let found = runtime.find_image(name).await.unwrap().unwrap();
+        assert_eq!((found.id, found.config), (image.id.clone(), image.config.clone()));
+    }
     assert_eq!(listed[0].image_id, image.id);
 
     let mut events = runtime.events();
     assert_eq!(events.next().await, Some(RuntimeEvent::Resync));
-    let pid = runtime.start_container("life").await.unwrap();
-    let ContainerState::Running { pid: listed, started_at } = subject.state("life").await else { panic!() };
-    assert_eq!(pid, listed);
+    let started = runtime.start_container("life").await.unwrap();
+    assert_eq!(started, runtime.container_status("life").await.unwrap());
+    let ContainerState::Running { started_at, .. } = started.state else { panic!() };
 
     runtime.kill("life", 9, true).await.unwrap();
-    assert_eq!(next_exit(&mut events, "life").await, (137, false));
+    let (told, code, oom_killed) = next_exit_status(&mut events, "life").await;
+    assert_eq!((code, oom_killed), (137, false));
+    assert_eq!(told, runtime.container_status("life").await.unwrap());
     let ContainerState::Exited { exit_code, started_at: same, finished_at, oom_killed } =
         subject.state("life").await
     else {
@@ -216,8 +231,10 @@ async fn execs_take_input(subject: &Subject) {
 
 async fn usage_is_measured(subject: &Subject) {
     subject.run("stats", &["sleep", "1000"]).await;
+    // What the process was before it became what it was asked to be has threads that end a moment later.
+    until("one process runs", || async { subject.runtime.stats("stats").await.unwrap().pids == 1 }).await;
     let stats = subject.runtime.stats("stats").await.unwrap();
-    assert!(stats.cpu_usage_ns > 0 && stats.memory_usage_bytes > 0 && stats.pids == 1, "{stats:?}");
+    assert!(stats.cpu_usage_ns > 0 && stats.memory_usage_bytes > 0, "{stats:?}");
     assert!(stats.memory_working_set_bytes <= stats.memory_usage_bytes);
     subject.runtime.remove_container("stats").await.unwrap();
     let usage = subject.runtime.fs_usage().await.unwrap();
