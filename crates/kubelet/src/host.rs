@@ -13,6 +13,7 @@ use crate::container::fields::FieldContext;
 use crate::metrics::Metrics;
 use crate::paths::Paths;
 use crate::sandbox::SandboxHost;
+use crate::starts::Starts;
 use crate::volumes::dns::DnsSettings;
 
 /// What all pods of a node share.
@@ -33,6 +34,8 @@ pub struct Host {
     pub facts: NodeFacts,
     /// Counters.
     pub metrics: Metrics,
+    /// How much is started at the same time.
+    pub starts: Starts,
 }
 
 /// What is known of the node and does not change while the kubelet runs.

@@ -24,6 +24,7 @@ use crate::options::Options;
 use crate::paths::Paths;
 use crate::pods::Pods;
 use crate::server::{self, Server};
+use crate::starts::Starts;
 use crate::volumes::dns::DnsSettings;
 
 const CGROUPS: &str = "/sys/fs/cgroup";
@@ -134,6 +135,7 @@ impl Kubelet {
                 },
             },
             metrics: Metrics::new()?,
+            starts: Starts::default(),
         });
         let pods = Pods::new(Arc::clone(&host));
         let nodes = Informer::<Node>::builder(&client)

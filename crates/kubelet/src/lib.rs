@@ -3,6 +3,7 @@
 //! - [`pod`]: one pod, as a pure state machine and the actor that carries it out;
 //! - [`container`]: from a pod's specification to what the runtime is told;
 //! - [`volumes`], [`probe`], [`cgroups`], [`sandbox`]: what pods need besides;
+//! - [`starts`]: how much is started at the same time;
 //! - [`pods`]: all pods of the node, and what to do with those that are gone;
 //! - [`node`]: the node's own object and its heartbeat;
 //! - [`server`]: logs and exec for the API server;
@@ -25,4 +26,5 @@ pub mod pods;
 pub mod probe;
 pub mod sandbox;
 pub mod server;
+pub mod starts;
 pub mod volumes;

@@ -13,6 +13,10 @@ pub struct Metrics {
     pub pod_start: Histogram,
     /// Calls of the runtime by operation.
     pub runtime_operations: IntCounterVec,
+    /// From the beginning of a sandbox to its being connected.
+    pub run_sandbox: Histogram,
+    /// The phases of a start.
+    pub start_phases: HistogramVec,
     /// How long images took to pull.
     pub image_pull: HistogramVec,
 }
@@ -22,6 +26,7 @@ impl Metrics {
     /// are counted but not shown.
     pub fn new() -> Result<Self, prometheus::Error> {
         let buckets = vec![0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+        let fine = prometheus::exponential_buckets(0.0005, 2.0, 15)?;
         let metrics = Self {
             running_pods: IntGauge::new(
                 "kubelet_running_pods",
@@ -42,6 +47,21 @@ impl Metrics {
                 Opts::new("kubelet_runtime_operations_total", "Runtime operations by type"),
                 &["operation_type"],
             )?,
+            run_sandbox: Histogram::with_opts(
+                HistogramOpts::new(
+                    "kubelet_run_podsandbox_duration_seconds",
+                    "Seconds to make a pod's namespaces and connect them",
+                )
+                .buckets(fine.clone()),
+            )?,
+            start_phases: HistogramVec::new(
+                HistogramOpts::new(
+                    "gantry_kubelet_start_phase_duration_seconds",
+                    "Seconds that each phase of a sandbox's or a container's start took",
+                )
+                .buckets(fine),
+                &["phase"],
+            )?,
             image_pull: HistogramVec::new(
                 HistogramOpts::new("kubelet_image_pull_duration_seconds", "Seconds to pull an image")
                     .buckets(buckets),
@@ -49,12 +69,14 @@ impl Metrics {
             )?,
         };
         let registry = prometheus::default_registry();
-        let all: [Box<dyn prometheus::core::Collector>; 5] = [
+        let all: [Box<dyn prometheus::core::Collector>; 7] = [
             Box::new(metrics.running_pods.clone()),
             Box::new(metrics.running_containers.clone()),
             Box::new(metrics.pod_start.clone()),
             Box::new(metrics.runtime_operations.clone()),
             Box::new(metrics.image_pull.clone()),
+            Box::new(metrics.run_sandbox.clone()),
+            Box::new(metrics.start_phases.clone()),
         ];
         for collector in all {
             match registry.register(collector) {

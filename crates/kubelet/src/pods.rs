@@ -41,7 +41,6 @@ pub struct Pods {
 enum Done {
     Actor { uid: String, pod: Arc<Pod>, broken: bool },
     Containers(Vec<ContainerStatus>),
-    Container(Option<ContainerStatus>),
     Orphans,
 }
 
@@ -78,7 +77,7 @@ impl Pods {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                Some(event) = events.next() => self.on_runtime_event(event),
+                Some(event) = events.next() => self.on_runtime_event(event).await,
                 Some(done) = self.tasks.join_next() => match done {
                     Ok(done) => self.on_done(done).await,
                     Err(error) => tracing::error!(%error, "a task of the kubelet broke off: this is a bug"),
@@ -89,35 +88,31 @@ impl Pods {
         }
     }
 
-    fn on_runtime_event(&mut self, event: RuntimeEvent) {
-        let runtime = Arc::clone(&self.host.runtime);
+    async fn on_runtime_event(&mut self, event: RuntimeEvent) {
         match event {
             RuntimeEvent::Resync => {
+                let runtime = Arc::clone(&self.host.runtime);
                 self.tasks.spawn(async move { Done::Containers(list(runtime.as_ref()).await) });
             }
-            RuntimeEvent::Exit { id, .. } => {
-                self.tasks.spawn(async move {
-                    match runtime.container_status(&id).await {
-                        Ok(status) => Done::Container(Some(status)),
-                        Err(error) if error.is_not_found() => Done::Container(None),
-                        // An exit must not go unnoticed: everything is looked at again.
-                        Err(_) => Done::Containers(list(runtime.as_ref()).await),
-                    }
-                });
-            }
+            RuntimeEvent::Exit { status, .. } => self.on_exit(*status).await,
             // The exit says what has to be known.
             RuntimeEvent::Oom { .. } => {}
         }
     }
 
+    async fn on_exit(&mut self, status: ContainerStatus) {
+        let Some(uid) = Identity::of(&status).map(|identity| identity.pod_uid) else { return };
+        if let Some(handle) = self.actors.get(&uid) {
+            handle.tell(Message::Container(status)).await;
+        } else if let Some(known) = self.leftovers.as_mut().and_then(|all| all.get_mut(&uid)) {
+            // Listed as running, and ended before anybody looked after it.
+            known.retain(|other| other.id != status.id);
+            known.push(status);
+        }
+    }
+
     async fn on_done(&mut self, done: Done) {
         match done {
-            Done::Container(Some(status)) => {
-                let Some(identity) = Identity::of(&status) else { return };
-                if let Some(handle) = self.actors.get(&identity.pod_uid) {
-                    handle.tell(Message::Container(status)).await;
-                }
-            }
             Done::Containers(all) => self.on_containers(all).await,
             Done::Actor { uid, pod, broken } => {
                 self.actors.remove(&uid);
@@ -129,7 +124,7 @@ impl Pods {
                     self.look_after(pod, containers.into_iter().filter(mine).collect());
                 }
             }
-            Done::Container(None) | Done::Orphans => {}
+            Done::Orphans => {}
         }
     }
 

@@ -1,5 +1,7 @@
 //! The pods' namespaces, behind an interface that tests can stand in for.
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 use gantry_pod_network::{Error, SandboxSpec, Sandboxes};
 
@@ -10,6 +12,9 @@ use crate::container::config::PodNamespaces;
 pub trait SandboxHost: Send + Sync + 'static {
     /// Makes the pod's namespaces, or finds them.
     async fn create(&self, uid: &str, spec: &SandboxSpec) -> Result<PodNamespaces, Error>;
+
+    /// The pod's network namespace, if it has one of its own and it is there.
+    fn network(&self, uid: &str) -> Result<Option<PathBuf>, Error>;
 
     /// Removes them. No error when there are none.
     async fn destroy(&self, uid: &str) -> Result<(), Error>;
@@ -24,6 +29,10 @@ impl SandboxHost for Sandboxes {
         let sandbox = Sandboxes::create(self, uid, spec).await?;
         let (network, ipc, uts) = (sandbox.network(), sandbox.ipc(), sandbox.uts());
         Ok(PodNamespaces { network, ipc, uts, pid: None })
+    }
+
+    fn network(&self, uid: &str) -> Result<Option<PathBuf>, Error> {
+        Ok(self.open(uid)?.and_then(|sandbox| sandbox.network()))
     }
 
     async fn destroy(&self, uid: &str) -> Result<(), Error> {

@@ -19,6 +19,7 @@ use gantry_kubelet::metrics::Metrics;
 use gantry_kubelet::paths::Paths;
 use gantry_kubelet::pods::Pods;
 use gantry_kubelet::sandbox::SandboxHost;
+use gantry_kubelet::starts::Starts;
 use gantry_pod_network::{Error as NetworkError, NodeRoute, PodAddresses, PodNetwork, PodRef, SandboxSpec};
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -167,6 +168,10 @@ impl SandboxHost for FakeSandboxes {
         Ok(PodNamespaces { network, ..PodNamespaces::default() })
     }
 
+    fn network(&self, uid: &str) -> Result<Option<PathBuf>, NetworkError> {
+        Ok(self.0.lock().contains(uid).then(|| PathBuf::from(format!("/ns/{uid}/net"))))
+    }
+
     async fn destroy(&self, uid: &str) -> Result<(), NetworkError> {
         self.0.lock().remove(uid);
         Ok(())
@@ -248,6 +253,7 @@ impl Node {
             paths: self.paths(),
             facts: NodeFacts { addresses: vec![IpAddr::from([10, 1, 0, 1])], ..NodeFacts::default() },
             metrics: Metrics::new().unwrap(),
+            starts: Starts::default(),
         };
         let pods = Pods::new(Arc::new(host));
         self.kubelet = Some(tokio::spawn(pods.run(CancellationToken::new())));

@@ -7,7 +7,7 @@ use gantry_container_runtime::{ContainerState, ContainerStatus};
 use jiff::Timestamp;
 use tokio::task::{Id, JoinError};
 
-use super::message::{Input, Message, Outcome, StartTrouble, TaskKind, Trouble};
+use super::message::{End, Input, Message, Outcome, StartTrouble, TaskKind, Trouble};
 use super::{Actor, Refresh, records};
 use crate::cluster::Severity;
 use crate::container::termination;
@@ -175,7 +175,7 @@ impl Actor {
                 let result = Err(StartTrouble::Failed { reason: "InternalError", message });
                 Outcome::Started { container, result }
             }
-            TaskKind::Stop { container } => Outcome::Stopped { container, status: None },
+            TaskKind::Stop { container } => Outcome::Stopped { container, end: End::Lost },
             TaskKind::TearDown { purge } => Outcome::TornDown { purge, result: Err(message) },
             TaskKind::Status => return self.on_status_failed(&message),
             TaskKind::Delete => Outcome::Deleted(Err(crate::cluster::Error::Failed {
@@ -214,12 +214,16 @@ impl Actor {
                 }
             }
             Outcome::Started { container, result } => self.on_started(&container, result),
-            Outcome::Stopped { container, status } => {
+            Outcome::Stopped { container, end } => {
                 self.stops.remove(&container);
-                if let Some(status) = status {
-                    self.on_container(&status);
-                } else if let Some(record) = self.snapshot.containers.get_mut(&container) {
-                    records::mark_lost(record);
+                match end {
+                    End::Told => {}
+                    End::Asked(status) => self.on_container(&status),
+                    End::Lost => {
+                        if let Some(record) = self.snapshot.containers.get_mut(&container) {
+                            records::mark_lost(record);
+                        }
+                    }
                 }
                 if let Some(record) = self.snapshot.containers.get_mut(&container) {
                     record.work = None;

@@ -52,10 +52,21 @@ pub(super) enum Outcome {
     Volumes(Result<BTreeMap<String, PathBuf>, Trouble>),
     Refreshed(Result<(), Trouble>),
     Started { container: String, result: Result<ContainerStatus, StartTrouble> },
-    Stopped { container: String, status: Option<ContainerStatus> },
+    Stopped { container: String, end: End },
     TornDown { purge: bool, result: Result<(), String> },
     StatusWritten { status: Box<PodStatus>, result: Result<Arc<Pod>, cluster::Error> },
     Deleted(Result<(), cluster::Error>),
+}
+
+/// What is known of a container at the end of its stop.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The actor has been told by the runtime.
+    Told,
+    /// What the runtime answers when it is asked.
+    Asked(ContainerStatus),
+    /// Nothing: there is no such container any more.
+    Lost,
 }
 
 /// A pod's network, ready.

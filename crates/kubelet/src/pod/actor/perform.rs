@@ -145,7 +145,7 @@ impl Actor {
         let container = name.to_owned();
         self.host.metrics.runtime_operations.with_label_values(&["stop_container"]).inc();
         self.spawn(TaskKind::Stop { container: container.clone() }, async move {
-            Outcome::Stopped { container, status: job.run().await }
+            Outcome::Stopped { container, end: job.run().await }
         });
     }
 

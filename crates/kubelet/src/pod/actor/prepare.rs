@@ -13,6 +13,7 @@ use crate::container::fields::FieldContext;
 use crate::host::Host;
 use crate::paths::PodPaths;
 use crate::pod::actor::references::Followed;
+use crate::starts::Phases;
 use crate::volumes::{atomic, dns, hosts, payload, setup};
 
 /// Everything a pod's tasks need to know.
@@ -63,16 +64,19 @@ pub(super) async fn sandbox(job: Job) -> Result<Connected, Trouble> {
         hostname: (!spec.host_network).then(|| job.hostname()),
         sysctls: sysctls.map(|sysctl| (sysctl.name.clone(), sysctl.value.clone())).collect(),
     };
+    let mut phases = Phases::begin(&job.host.metrics);
     let cgroups = job.host.cgroups.clone();
     let (cgroup_spec, uid) = (spec.clone(), pod.uid.clone());
     let cgroup = tokio::task::spawn_blocking(move || cgroups.create(&cgroup_spec, &uid));
     let namespaces =
         job.host.sandboxes.create(&pod.uid, &sandbox).await.map_err(|error| failed(chain(&error)))?;
+    phases.done("namespaces");
     match cgroup.await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => return Err(failed(format!("cannot make the pod's cgroup: {error}"))),
         Err(error) => return Err(failed(format!("cannot make the pod's cgroup: {error}"))),
     }
+    phases.done("cgroup");
     let addresses = match &namespaces.network {
         Some(namespace) => {
             let network = network(&job).await?;
@@ -80,7 +84,11 @@ pub(super) async fn sandbox(job: Job) -> Result<Connected, Trouble> {
         }
         None => job.host.facts.addresses.clone(),
     };
+    phases.done("network");
     write_hosts(&job, &addresses).await?;
+    phases.done("hosts");
+    job.host.metrics.run_sandbox.observe(phases.elapsed().as_secs_f64());
+    tracing::debug!(pod = pod.name, namespace = pod.namespace, "sandbox made in {phases}");
     Ok(Connected { namespaces, addresses })
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gantry_api::core::v1::{Pod, PodStatus};
+use gantry_api::core::v1::{ContainerStatus, Pod, PodStatus};
 use jiff::Timestamp;
 
 use super::Actor;
@@ -16,6 +16,9 @@ use crate::pod::status::status;
 const RETRY: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(10);
 
+/// How long a status may wait that says no more than that a pod is on its way.
+const HOLD: Duration = Duration::from_secs(1);
+
 /// What the API has been told.
 #[derive(Debug)]
 pub(super) struct Publisher {
@@ -26,17 +29,38 @@ pub(super) struct Publisher {
     busy: bool,
     failures: u32,
     retry_at: Option<Timestamp>,
+    /// Since when there is something to write that may wait.
+    held_since: Option<Timestamp>,
     /// The revision of the last answer: older news about the pod do not say what the API has now.
     revision: u64,
 }
 
 impl Publisher {
     pub(super) fn new(known: PodStatus) -> Self {
-        Self { made: known.clone(), published: known, busy: false, failures: 0, retry_at: None, revision: 0 }
+        Self {
+            made: known.clone(),
+            published: known,
+            busy: false,
+            failures: 0,
+            retry_at: None,
+            held_since: None,
+            revision: 0,
+        }
     }
 
     pub(super) fn retry_at(&self) -> Timestamp {
-        self.retry_at.filter(|_| !self.busy).unwrap_or(Timestamp::MAX)
+        let held = self.held_since.map(|since| after(since, HOLD));
+        [self.retry_at, held].into_iter().flatten().filter(|_| !self.busy).max().unwrap_or(Timestamp::MAX)
+    }
+
+    /// Whether a status that may wait has to wait still.
+    fn holds(&mut self, new: &PodStatus, now: Timestamp) -> bool {
+        if !may_wait(new, &self.published) {
+            self.held_since = None;
+            return false;
+        }
+        let since = *self.held_since.get_or_insert(now);
+        now < after(since, HOLD)
     }
 
     /// The API shows another status than what was written: it was changed by someone else.
@@ -58,11 +82,20 @@ impl Actor {
     pub(super) fn publish(&mut self) {
         let new = status(&self.snapshot, &self.publisher.made);
         self.publisher.made.clone_from(&new);
-        self.snapshot.status_sent = same(&new, &self.publisher.published);
+        let deleted = self.snapshot.pod.metadata.as_ref().is_some_and(|m| m.deletion_timestamp.is_some());
+        self.snapshot.status_sent = same(&new, &self.publisher.published, deleted);
         let waiting = self.publisher.retry_at.is_some_and(|at| at > self.snapshot.now);
-        if self.snapshot.status_sent || self.publisher.busy || waiting || self.snapshot.removed.is_some() {
+        if self.snapshot.status_sent {
+            self.publisher.held_since = None;
             return;
         }
+        if self.publisher.busy || waiting || self.snapshot.removed.is_some() {
+            return;
+        }
+        if !deleted && self.publisher.holds(&new, self.snapshot.now) {
+            return;
+        }
+        self.publisher.held_since = None;
         self.publisher.busy = true;
         self.publisher.retry_at = None;
         let (cluster, pod) = (Arc::clone(&self.host.cluster), Arc::clone(&self.snapshot.pod));
@@ -96,9 +129,26 @@ impl Actor {
     }
 }
 
-/// Whether two statuses say the same, as far as the kubelet decides on them.
-fn same(new: &PodStatus, known: &PodStatus) -> bool {
+/// Whether a status says no more than that a pod is on its way: what comes next usually comes soon and says more.
+fn may_wait(new: &PodStatus, known: &PodStatus) -> bool {
+    let on_its_way = |status: &ContainerStatus| {
+        let waiting = status.state.as_ref().and_then(|state| state.waiting.as_ref());
+        waiting
+            .is_some_and(|waiting| matches!(waiting.reason.as_str(), "ContainerCreating" | "PodInitializing"))
+            && status.last_state.is_none()
+    };
+    new.phase == "Pending"
+        && matches!(known.phase.as_str(), "" | "Pending")
+        && new.init_container_statuses.iter().chain(&new.container_statuses).all(on_its_way)
+}
+
+/// Whether two statuses say the same, as far as the kubelet decides on them. That a pod which is being deleted has
+/// given back its namespaces is not worth a write: the next is its removal.
+fn same(new: &PodStatus, known: &PodStatus, deleted: bool) -> bool {
     let conditions = new.conditions.iter().all(|condition| {
+        if deleted && condition.r#type == "PodReadyToStartContainers" {
+            return true;
+        }
         known.conditions.iter().any(|other| {
             other.r#type == condition.r#type
                 && other.status == condition.status
@@ -119,4 +169,37 @@ fn same(new: &PodStatus, known: &PodStatus) -> bool {
         && new.observed_generation == known.observed_generation
         && new.container_statuses == known.container_statuses
         && new.init_container_statuses == known.init_container_statuses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> PodStatus {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn only_a_pod_on_its_way_may_wait() {
+        let waiting = |reason: &str| {
+            format!(
+                r#"{{"phase":"Pending","containerStatuses":[{{"name":"c","image":"","imageID":"","ready":false,
+                    "restartCount":0,"state":{{"waiting":{{"reason":"{reason}"}}}}}}]}}"#
+            )
+        };
+        let known = read(r#"{"phase":"Pending"}"#);
+        assert!(may_wait(&read(&waiting("ContainerCreating")), &known));
+        assert!(!may_wait(&read(&waiting("ErrImagePull")), &known));
+        assert!(!may_wait(&read(&waiting("ContainerCreating")), &read(r#"{"phase":"Running"}"#)));
+        assert!(!may_wait(&read(r#"{"phase":"Running"}"#), &known));
+    }
+
+    #[test]
+    fn namespaces_of_a_deleted_pod_go_unmentioned() {
+        let ready = |status: &str| {
+            read(&format!(r#"{{"conditions":[{{"type":"PodReadyToStartContainers","status":"{status}"}}]}}"#))
+        };
+        assert!(!same(&ready("False"), &ready("True"), false));
+        assert!(same(&ready("False"), &ready("True"), true));
+    }
 }

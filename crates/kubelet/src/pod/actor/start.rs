@@ -19,6 +19,7 @@ use crate::container::image::PullPolicy;
 use crate::credentials;
 use crate::identity::Identity;
 use crate::probe::Target;
+use crate::starts::Phases;
 use crate::volumes::setup;
 
 /// A post-start hook that takes longer is given up.
@@ -52,31 +53,43 @@ impl From<Trouble> for StartTrouble {
 }
 
 impl StartJob {
-    /// Pulls, creates and starts, and runs the post-start hook. Answers with the state after the start, which has been
-    /// told before the hook ran, and may be overtaken by then.
+    /// Pulls, creates and starts, and runs the post-start hook. Answers with the state after the start, which is told
+    /// before a hook runs, and may be overtaken by then.
     pub(super) async fn run(self) -> Result<ContainerStatus, StartTrouble> {
+        let host = &self.job.host;
+        let mut phases = Phases::begin(&host.metrics);
         self.remove_obsolete().await;
         let objects = self.job.unless_stopped(self.job.references.objects()).await?;
+        phases.done("references");
         let image = self.image(&objects).await?;
+        phases.done("image");
         let identity = self.identity();
         let id = identity.id();
+        let turn = self.job.unless_stopped(host.starts.turn()).await?;
+        phases.done("turn");
         self.create(&identity, &image, &objects).await?;
+        phases.done("create");
         if self.job.stop.is_cancelled() {
             return Err(StartTrouble::Cancelled);
         }
-        let runtime = &self.job.host.runtime;
-        match runtime.start_container(&id).await {
-            Ok(_) => {}
+        let status = match host.runtime.start_container(&id).await {
+            Ok(status) => status,
             // A killed predecessor got this far.
-            Err(RuntimeError::WrongState { .. }) => {}
+            Err(RuntimeError::WrongState { .. }) => {
+                host.runtime.container_status(&id).await.map_err(|e| failed("RunContainerError", e))?
+            }
             Err(error) if error.is_transient() => return Err(failed("RunContainerError", error)),
             Err(error) => return Err(self.never_ran(id, &image, error).await),
-        }
+        };
+        drop(turn);
+        phases.done("start");
+        tracing::debug!(id, "container started in {phases}");
         self.event(Severity::Normal, "Started", &format!("Container {} started", self.container.name));
-        let status = runtime.container_status(&id).await.map_err(|e| failed("RunContainerError", e))?;
-        // Nobody listens any more only when the kubelet ends.
-        let _ = self.mailbox.send(Message::Container(status.clone())).await;
-        self.post_start(&id).await;
+        if self.container.lifecycle.as_ref().is_some_and(|lifecycle| lifecycle.post_start.is_some()) {
+            // Nobody listens any more only when the kubelet ends.
+            let _ = self.mailbox.send(Message::Container(status.clone())).await;
+            self.post_start(&id).await;
+        }
         Ok(status)
     }
 
@@ -120,7 +133,7 @@ impl StartJob {
         let runtime = &self.job.host.runtime;
         let policy = PullPolicy::of(&self.container.image_pull_policy, name);
         if policy != PullPolicy::Always {
-            match runtime.image_status(name).await {
+            match runtime.find_image(name).await {
                 Ok(Some(image)) => {
                     let text = format!("Container image {name:?} already present on machine");
                     self.event(Severity::Normal, "Pulled", &text);

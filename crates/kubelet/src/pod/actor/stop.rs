@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gantry_api::core::v1::Container;
-use gantry_container_runtime::{ContainerStatus, Error as RuntimeError};
+use gantry_container_runtime::Error as RuntimeError;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::message::End;
 use super::prepare::Job;
 use crate::cluster::Severity;
 use crate::container::hook;
@@ -41,11 +42,16 @@ pub(super) struct StopJob {
 }
 
 impl StopJob {
-    /// Pre-stop hook, stop signal, and SIGKILL at the deadline; ends when the instance has, with its last state.
-    pub(super) async fn run(mut self) -> Option<ContainerStatus> {
+    /// Pre-stop hook, stop signal, and SIGKILL at the deadline; ends when the instance has.
+    pub(super) async fn run(mut self) -> End {
         let ended = self.ended.clone();
-        let _ = ended.run_until_cancelled(self.end()).await;
-        self.job.host.runtime.container_status(&self.id).await.ok()
+        if ended.run_until_cancelled(self.end()).await.is_none() {
+            return End::Told;
+        }
+        match self.job.host.runtime.container_status(&self.id).await {
+            Ok(status) => End::Asked(status),
+            Err(_) => End::Lost,
+        }
     }
 
     async fn end(&mut self) {
@@ -107,7 +113,7 @@ impl StopJob {
         {
             return signal;
         }
-        match self.job.host.runtime.image_status(&self.image_id).await {
+        match self.job.host.runtime.find_image(&self.image_id).await {
             Ok(Some(image)) => parse(&image.config.stop_signal).unwrap_or(SIGTERM),
             // The image may be gone while its containers run.
             Ok(None) | Err(_) => SIGTERM,
