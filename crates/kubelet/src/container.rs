@@ -6,6 +6,7 @@ pub mod expand;
 pub mod fields;
 pub mod hook;
 pub mod image;
+pub mod ports;
 pub mod resources;
 pub mod security;
 pub mod termination;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use gantry_container_runtime::Runtime;
-use gantry_pod_network::PodNetwork;
+use gantry_pod_network::{HostPorts, PodNetwork};
 use tokio::sync::watch;
 
 use crate::cgroups::Cgroups;
@@ -26,6 +26,8 @@ pub struct Host {
     pub sandboxes: Arc<dyn SandboxHost>,
     /// Connects them; absent until the node has a pod range.
     pub network: watch::Receiver<Option<Arc<dyn PodNetwork>>>,
+    /// Ports of the node that lead to pods.
+    pub host_ports: Arc<HostPorts>,
     /// Limits.
     pub cgroups: Cgroups,
     /// Where things are.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use gantry_api::core::v1::Node;
 use gantry_client::{Client, Informer};
 use gantry_container_runtime::{Containerd, ContainerdOptions, Runtime};
-use gantry_pod_network::{PodNetwork, Sandboxes};
+use gantry_pod_network::{HostPorts, PodNetwork, Sandboxes};
 use gantry_telemetry::health::Checks;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -43,9 +43,9 @@ pub enum Error {
     /// The runtime's client cannot be set up.
     #[error("container runtime")]
     Runtime(#[from] gantry_container_runtime::Error),
-    /// The directory of sandboxes cannot be used.
-    #[error("sandboxes")]
-    Sandboxes(#[from] gantry_pod_network::Error),
+    /// A directory of the pod network cannot be used.
+    #[error("pod network")]
+    Network(#[from] gantry_pod_network::Error),
     /// No address of this node is known.
     #[error("the node's address cannot be found out from the route to {server}; give --node-ip")]
     NodeAddress {
@@ -117,11 +117,13 @@ impl Kubelet {
         let (trouble, troubles) = watch::channel(Some("container runtime network not ready".to_owned()));
         let cluster = ClientCluster::new(client.clone(), &options.node_name, stop.clone());
         let resolver = read_or_empty(&options.resolver_config);
+        let host_ports = Arc::new(HostPorts::open(paths.network().join("host-ports"))?);
         let host = Arc::new(Host {
             runtime: Arc::clone(&runtime),
             cluster: Arc::new(cluster),
             sandboxes: Arc::new(Sandboxes::new(paths.sandboxes())?),
             network: networks,
+            host_ports: Arc::clone(&host_ports),
             cgroups: Cgroups::find(Path::new(CGROUPS), &options.cgroup_root),
             paths: paths.clone(),
             facts: NodeFacts {
@@ -153,6 +155,7 @@ impl Kubelet {
             cluster_cidr: options.cluster_cidr,
             service_cidr: options.service_cidr,
             state_dir: paths.network(),
+            host_ports,
         };
         let agent = Agent {
             client: client.clone(),

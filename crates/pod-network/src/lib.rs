@@ -28,6 +28,7 @@
 mod builtin;
 mod cni;
 mod error;
+mod host_ports;
 mod ipam;
 mod namespace;
 mod netlink;
@@ -39,6 +40,7 @@ mod sysctl;
 pub use builtin::{BuiltinNetwork, Config};
 pub use cni::{CniNetwork, Dirs as CniDirs, Error as CniError};
 pub use error::Error;
+pub use host_ports::{HostPort, HostPorts, Protocol};
 pub use ipnet::Ipv4Net;
 pub use network::{NodeRoute, PodAddresses, PodNetwork, PodRef};
 pub use sandbox::{Sandbox, SandboxSpec, Sandboxes};

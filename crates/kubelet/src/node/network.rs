@@ -9,7 +9,7 @@ use std::time::Duration;
 use gantry_api::core::v1::Node;
 use gantry_client::Informer;
 use gantry_pod_network::{
-    BuiltinNetwork, CniDirs, CniNetwork, Config, Error, Ipv4Net, NodeRoute, PodNetwork,
+    BuiltinNetwork, CniDirs, CniNetwork, Config, Error, HostPorts, Ipv4Net, NodeRoute, PodNetwork,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +32,8 @@ pub struct NetworkSettings {
     pub service_cidr: Option<Ipv4Net>,
     /// Where allocations are kept.
     pub state_dir: PathBuf,
+    /// Ports of the node that lead to pods.
+    pub host_ports: Arc<HostPorts>,
 }
 
 /// Starts the network and keeps its routes right, until `stop`. `ready` tells the network, `trouble` why there is none.
@@ -125,7 +127,9 @@ async fn connect(
     };
     // Nobody is connected before what pods left behind is gone.
     let live = live.wait_for(Option::is_some).await.ok().and_then(|live| live.clone());
-    network.retain(&live.unwrap_or_default()).await.map_err(|error| chain(&error))?;
+    let live = live.unwrap_or_default();
+    network.retain(&live).await.map_err(|error| chain(&error))?;
+    settings.host_ports.retain(&live).await.map_err(|error| chain(&error))?;
     Ok(network)
 }
 

@@ -20,7 +20,9 @@ use gantry_kubelet::paths::Paths;
 use gantry_kubelet::pods::Pods;
 use gantry_kubelet::sandbox::SandboxHost;
 use gantry_kubelet::starts::Starts;
-use gantry_pod_network::{Error as NetworkError, NodeRoute, PodAddresses, PodNetwork, PodRef, SandboxSpec};
+use gantry_pod_network::{
+    Error as NetworkError, HostPorts, NodeRoute, PodAddresses, PodNetwork, PodRef, SandboxSpec,
+};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
@@ -249,6 +251,7 @@ impl Node {
             cluster: self.cluster.clone(),
             sandboxes: self.sandboxes.clone(),
             network: watch::channel(Some(network)).1,
+            host_ports: Arc::new(HostPorts::open(dir.join("host-ports")).unwrap()),
             cgroups: Cgroups::find(&dir.join("cgroup"), ""),
             paths: self.paths(),
             facts: NodeFacts { addresses: vec![IpAddr::from([10, 1, 0, 1])], ..NodeFacts::default() },

@@ -5,5 +5,6 @@
 
 mod cni;
 mod connectivity;
+mod host_ports;
 mod sandboxes;
 mod support;

@@ -48,16 +48,9 @@ impl Actor {
     /// What a pod asks for in vain it is told once.
     fn warn_of_unsupported(&self) {
         let spec = self.snapshot.spec();
-        let host_ports = spec.containers.iter().flat_map(|c| &c.ports).any(|port| port.host_port > 0);
         let warn = |reason: &str, message: &str| {
             self.host.cluster.event(&self.snapshot.pod, None, Severity::Warning, reason, message);
         };
-        if host_ports && !spec.host_network {
-            warn(
-                "HostPortNotSupported",
-                "hostPort has no effect on this node: use a Service of type NodePort",
-            );
-        }
         if spec.share_process_namespace == Some(true) {
             let text =
                 "shareProcessNamespace has no effect on this node: each container has its own processes";

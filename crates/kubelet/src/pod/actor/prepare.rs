@@ -1,15 +1,17 @@
 //! Sandbox and volumes: what has to be there before containers start.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use gantry_api::core::v1::{Pod, VolumeSource};
+use gantry_api::core::v1::{Pod, PodSpec, VolumeSource};
 use gantry_pod_network::{PodNetwork, PodRef, SandboxSpec};
 use tokio_util::sync::CancellationToken;
 
 use super::message::{Connected, Trouble};
 use crate::container::fields::FieldContext;
+use crate::container::ports::host_ports;
 use crate::host::Host;
 use crate::paths::PodPaths;
 use crate::pod::actor::references::Followed;
@@ -80,7 +82,10 @@ pub(super) async fn sandbox(job: Job) -> Result<Connected, Trouble> {
     let addresses = match &namespaces.network {
         Some(namespace) => {
             let network = network(&job).await?;
-            network.setup(&pod, namespace).await.map_err(|error| failed(chain(&error)))?.addresses
+            let addresses = network.setup(&pod, namespace).await;
+            let addresses = addresses.map_err(|error| failed(chain(&error)))?.addresses;
+            claim_ports(&job, &pod, &spec, &addresses).await.map_err(failed)?;
+            addresses
         }
         None => job.host.facts.addresses.clone(),
     };
@@ -90,6 +95,20 @@ pub(super) async fn sandbox(job: Job) -> Result<Connected, Trouble> {
     job.host.metrics.run_sandbox.observe(phases.elapsed().as_secs_f64());
     tracing::debug!(pod = pod.name, namespace = pod.namespace, "sandbox made in {phases}");
     Ok(Connected { namespaces, addresses })
+}
+
+/// Leads ports of the node to the pod, where it asks for some.
+async fn claim_ports(job: &Job, pod: &PodRef, spec: &PodSpec, addresses: &[IpAddr]) -> Result<(), String> {
+    let ports = host_ports(spec)?;
+    if ports.is_empty() {
+        return Ok(());
+    }
+    let own = addresses.iter().find_map(|address| match address {
+        IpAddr::V4(address) => Some(*address),
+        IpAddr::V6(_) => None,
+    });
+    let own = own.ok_or("hostPort: the pod has no IPv4 address to lead the node's ports to")?;
+    job.host.host_ports.claim(&pod.uid, own, ports).await.map_err(|error| chain(&error))
 }
 
 /// An error with all its causes: the outermost alone seldom says what to do.
@@ -117,7 +136,7 @@ pub(super) async fn volumes(job: Job) -> Result<BTreeMap<String, PathBuf>, Troub
 }
 
 /// Writes the volumes that show objects anew.
-pub(super) async fn refresh(job: Job, addresses: Vec<std::net::IpAddr>) -> Result<(), Trouble> {
+pub(super) async fn refresh(job: Job, addresses: Vec<IpAddr>) -> Result<(), Trouble> {
     let objects = job.unless_stopped(job.references.objects()).await?;
     let context = job.host.field_context(&addresses);
     blocking(move || {
@@ -172,7 +191,7 @@ fn make_volumes(
 }
 
 /// Writes a pod's `/etc/hosts`, which needs its addresses. Containers see the file itself, so it is written in place.
-async fn write_hosts(job: &Job, addresses: &[std::net::IpAddr]) -> Result<(), Trouble> {
+async fn write_hosts(job: &Job, addresses: &[IpAddr]) -> Result<(), Trouble> {
     let spec = job.pod.spec.clone().unwrap_or_default();
     let text = if spec.host_network {
         let node = tokio::fs::read_to_string("/etc/hosts").await;

@@ -29,7 +29,8 @@ pub(crate) async fn tear_down(
         .into_iter()
         .flatten()
         .map(|id| async move { host.runtime.remove_container(id).await.map_err(|error| error.to_string()) });
-    tokio::try_join!(try_join_all(removals), disconnect(host, pod))?;
+    let ports = async { host.host_ports.release(&pod.uid).await.map_err(|error| chain(&error)) };
+    tokio::try_join!(try_join_all(removals), disconnect(host, pod), ports)?;
     let namespaces = async { host.sandboxes.destroy(&pod.uid).await.map_err(|error| chain(&error)) };
     let purge = containers.is_some();
     let (owned, cgroups, spec, uid) = (paths.clone(), host.cgroups.clone(), spec.cloned(), pod.uid.clone());
