@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use gantry_api::Resource;
 use gantry_api::core::v1::{Node, Pod};
-use gantry_client::{Client, DeleteOptions, ListOptions, WatchEvent};
+use gantry_client::{Client, DeleteOptions, ListOptions, PatchType, WatchEvent};
 use serde_json::json;
 
 use crate::api;
@@ -41,9 +41,11 @@ pub async fn rate(client: &Client, count: usize) -> anyhow::Result<()> {
     let nodes = client.api::<Node>("");
     let names: Vec<_> = (0..count.div_ceil(PODS_OF_A_NODE)).map(|i| format!("hollow-{i}")).collect();
     for name in &names {
-        let created = nodes.create(&node(name)?).await?;
-        // A create does not take a status.
-        nodes.update_status(&Node { status: node(name)?.status, ..created }).await?;
+        let node = node(name)?;
+        nodes.create(&node).await?;
+        // A create does not take a status, and controllers write to new nodes at the same time.
+        let status = json!({"status": node.status});
+        nodes.patch_status(name, PatchType::Merge, &status).await?;
     }
     let outcome = measure(client, count).await;
     let now = DeleteOptions { grace_period_seconds: Some(0), ..DeleteOptions::default() };
