@@ -36,8 +36,7 @@ async fn main() -> io::Result<()> {
     eprintln!("listening on port {port}");
     let (phase, seen) = watch::channel(Phase::Serving);
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS as usize));
-    let accepting = accept(&listener, &page, &slots, &seen);
-    tokio::pin!(accepting);
+    let mut accepting = Box::pin(accept(&listener, &page, &slots, &seen));
     tokio::select! {
         error = &mut accepting => return Err(error),
         _ = terminate.recv() => {}
@@ -49,6 +48,8 @@ async fn main() -> io::Result<()> {
         error = &mut accepting => return Err(error),
         () = tokio::time::sleep(drain) => {}
     }
+    // It holds the slot of the connection that would come next.
+    drop(accepting);
     phase.send_replace(Phase::Closing);
     // Every connection holds a slot: having all of them means that none is open.
     if tokio::time::timeout(LAST_CALL, slots.acquire_many(MAX_CONNECTIONS)).await.is_err() {
