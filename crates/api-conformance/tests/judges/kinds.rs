@@ -1,0 +1,77 @@
+//! Which types of the judges stand for which kind.
+
+use serde_json::Value;
+
+use crate::trace::Tracer;
+
+/// The bytes that a judge wrote, and its type as `{:#?}` shows it.
+type Written = Result<(Vec<u8>, String), String>;
+
+/// The judges' types of one kind, behind functions that are the same for all.
+pub(crate) struct Judge {
+    /// The full name of the kind's message.
+    pub(crate) message: &'static str,
+    /// Protobuf into their type and out again.
+    pub(crate) protobuf: fn(&[u8]) -> Written,
+    /// JSON into their type and out again.
+    pub(crate) json: fn(&Value) -> Result<Value, String>,
+    /// Their type with every field set, as JSON.
+    pub(crate) populated: fn(&mut Tracer<'_>) -> Result<Value, String>,
+}
+
+fn protobuf<T: prost::Message + Default + std::fmt::Debug>(bytes: &[u8]) -> Written {
+    let theirs = T::decode(bytes).map_err(|error| error.to_string())?;
+    Ok((theirs.encode_to_vec(), format!("{theirs:#?}")))
+}
+
+fn json<T: serde::Serialize + serde::de::DeserializeOwned>(value: &Value) -> Result<Value, String> {
+    let theirs: T = serde_json::from_value(value.clone()).map_err(|error| error.to_string())?;
+    serde_json::to_value(theirs).map_err(|error| error.to_string())
+}
+
+fn populated<T: serde::Serialize + serde::de::DeserializeOwned>(
+    tracer: &mut Tracer<'_>,
+) -> Result<Value, String> {
+    let theirs = T::deserialize(tracer).map_err(|error| error.to_string())?;
+    serde_json::to_value(theirs).map_err(|error| error.to_string())
+}
+
+macro_rules! judges {
+    ($($message:literal: $($path:ident)::+;)*) => {
+        /// Every kind's judges.
+        pub(crate) const JUDGES: &[Judge] = &[$(
+            Judge {
+                message: $message,
+                protobuf: protobuf::<k8s_pb::api::$($path)::+>,
+                json: json::<k8s_openapi::api::$($path)::+>,
+                populated: populated::<k8s_openapi::api::$($path)::+>,
+            },
+        )*];
+    };
+}
+
+judges! {
+    "k8s.io.api.core.v1.ConfigMap": core::v1::ConfigMap;
+    "k8s.io.api.core.v1.Endpoints": core::v1::Endpoints;
+    "k8s.io.api.core.v1.Event": core::v1::Event;
+    "k8s.io.api.core.v1.LimitRange": core::v1::LimitRange;
+    "k8s.io.api.core.v1.Namespace": core::v1::Namespace;
+    "k8s.io.api.core.v1.Node": core::v1::Node;
+    "k8s.io.api.core.v1.PersistentVolumeClaim": core::v1::PersistentVolumeClaim;
+    "k8s.io.api.core.v1.PersistentVolume": core::v1::PersistentVolume;
+    "k8s.io.api.core.v1.Pod": core::v1::Pod;
+    "k8s.io.api.core.v1.PodTemplate": core::v1::PodTemplate;
+    "k8s.io.api.core.v1.ReplicationController": core::v1::ReplicationController;
+    "k8s.io.api.core.v1.ResourceQuota": core::v1::ResourceQuota;
+    "k8s.io.api.core.v1.Secret": core::v1::Secret;
+    "k8s.io.api.core.v1.ServiceAccount": core::v1::ServiceAccount;
+    "k8s.io.api.core.v1.Service": core::v1::Service;
+    "k8s.io.api.apps.v1.ControllerRevision": apps::v1::ControllerRevision;
+    "k8s.io.api.apps.v1.DaemonSet": apps::v1::DaemonSet;
+    "k8s.io.api.apps.v1.Deployment": apps::v1::Deployment;
+    "k8s.io.api.apps.v1.ReplicaSet": apps::v1::ReplicaSet;
+    "k8s.io.api.apps.v1.StatefulSet": apps::v1::StatefulSet;
+    "k8s.io.api.coordination.v1.Lease": coordination::v1::Lease;
+    "k8s.io.api.discovery.v1.EndpointSlice": discovery::v1::EndpointSlice;
+    "k8s.io.api.events.v1.Event": events::v1::Event;
+}
