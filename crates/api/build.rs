@@ -1,9 +1,11 @@
 //! Compiles `proto/` into Rust: the messages with their JSON form, and the gRPC services.
 //!
 //! Fields are named in the protos as in JSON (`podIP`). Rust gets snake case names, and serde attributes derived from
-//! the descriptors and the schema's field options bring the JSON names back. The descriptors, unchanged, are embedded
-//! for patching, validation and reflection.
+//! the descriptors and the schema's field options bring the JSON names back. The descriptors are embedded for patching,
+//! validation, documentation and reflection; of the source they keep the comments only.
 
+#[path = "build/comments.rs"]
+mod comments;
 #[path = "build/json.rs"]
 mod json;
 #[path = "build/naming.rs"]
@@ -40,7 +42,7 @@ fn main() -> Result<(), Error> {
     let mut compiler = protox::Compiler::new([root])?;
     compiler.include_imports(true).include_source_info(true).open_files(&files)?;
     let encoded = compiler.encode_file_descriptor_set();
-    fs::write(out.join("descriptors.bin"), &encoded)?;
+    fs::write(out.join("descriptors.bin"), comments::keep_only(&encoded)?)?;
 
     // prost-types drops custom options, so these are read by reflection.
     let options = json::FieldOptions::read(&encoded)?;

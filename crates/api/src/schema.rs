@@ -1,15 +1,18 @@
 //! The descriptors of the schema.
 
 pub mod check;
+pub mod comments;
 mod layout;
 mod merge;
 pub mod openapi;
+mod values;
 
 use std::sync::LazyLock;
 
 use prost_reflect::DescriptorPool;
 
 pub use merge::{Merge, MergeField, merge_field};
+pub use values::values;
 
 /// The compiled `proto/`, custom options included: what gRPC reflection serves.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -95,6 +95,12 @@ pub(super) fn text(options: &DynamicMessage, name: &str) -> String {
     value.as_deref().and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
+pub(super) fn texts(options: &DynamicMessage, name: &str) -> Vec<String> {
+    let value = options.get_field_by_name(name);
+    let values = value.as_deref().and_then(Value::as_list).unwrap_or_default();
+    values.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Merge, merge_field};

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use prost_reflect::{FieldDescriptor, Kind as Type, MessageDescriptor, Value as Reflected};
+use prost_reflect::{FieldDescriptor, Kind as Type, MessageDescriptor};
 use serde_json::{Map, Value, json};
 
-use super::merge::{flag, options, text};
+use super::comments;
+use super::merge::{flag, options, text, texts};
 use crate::Kind;
 
 /// The components of the given kinds: their messages and whatever these refer to, by their OpenAPI names.
@@ -45,7 +46,11 @@ fn add(message: &MessageDescriptor, all: &mut BTreeMap<String, Value>) {
     let mut properties = Map::new();
     let mut required = Vec::new();
     add_fields(message, &mut properties, &mut required, all);
-    let mut schema = json!({"type": "object", "properties": properties});
+    let mut schema = json!({
+        "type": "object",
+        "description": comments::of_message(message),
+        "properties": properties,
+    });
     if !required.is_empty() {
         schema["required"] = required.into();
     }
@@ -66,24 +71,47 @@ fn add_fields(
             add_fields(&inlined, properties, required, all);
             continue;
         }
-        let mut schema = property(&field, all);
+        let mut schema = described(property(&field, all), &comments::of_field(&field));
         if let Some(options) = &options {
             // Upstream marks metadata as always written, not as required of clients.
             if flag(options, "required") && field.name() != "metadata" && field.name() != "status" {
                 required.push(field.name().into());
             }
             describe_merge(options, &mut schema);
+            describe_values(options, &mut schema);
         }
         properties.insert(field.name().to_owned(), schema);
     }
 }
 
+/// What stands beside a reference is not read; so it is wrapped.
+fn described(schema: Value, comment: &str) -> Value {
+    let mut schema = if schema.get("$ref").is_some() { json!({"allOf": [schema]}) } else { schema };
+    if !comment.is_empty() {
+        schema["description"] = comment.into();
+    }
+    schema
+}
+
+/// The default, and the values of an enumerated string, which are those of a list's items.
+fn describe_values(options: &prost_reflect::DynamicMessage, schema: &mut Value) {
+    if let Ok(default) = serde_json::from_str::<Value>(&text(options, "default")) {
+        schema["default"] = default;
+    }
+    let values = texts(options, "values");
+    if values.is_empty() {
+        return;
+    }
+    let enumerated = if schema["type"] == "array" { &mut schema["items"] } else { schema };
+    enumerated["enum"] = values.into();
+}
+
 fn describe_merge(options: &prost_reflect::DynamicMessage, schema: &mut Value) {
-    let texts = [
+    let extensions = [
         ("patch_strategy", "x-kubernetes-patch-strategy"),
         ("patch_merge_key", "x-kubernetes-patch-merge-key"),
     ];
-    for (option, extension) in texts {
+    for (option, extension) in extensions {
         let text = text(options, option);
         if !text.is_empty() {
             schema[extension] = text.into();
@@ -96,14 +124,7 @@ fn describe_merge(options: &prost_reflect::DynamicMessage, schema: &mut Value) {
         _ => return,
     };
     schema["x-kubernetes-list-type"] = list_type.into();
-    let keys = options.get_field_by_name("list_map_keys");
-    let keys: Vec<&str> = keys
-        .as_deref()
-        .and_then(Reflected::as_list)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(Reflected::as_str)
-        .collect();
+    let keys = texts(options, "list_map_keys");
     if !keys.is_empty() {
         schema["x-kubernetes-list-map-keys"] = keys.into();
     }
@@ -151,6 +172,31 @@ mod tests {
     use super::*;
     use crate::Resource;
     use crate::apps::v1::Deployment;
+
+    #[test]
+    fn every_field_of_every_kind_is_described() {
+        for (name, schema) in components(crate::registry::all().iter().copied()) {
+            let described =
+                |value: &Value| value["description"].as_str().is_some_and(|text| !text.is_empty());
+            assert!(described(&schema), "{name} has no comment");
+            for (field, property) in schema["properties"].as_object().unwrap() {
+                assert!(described(property), "{name}.{field} has no comment");
+            }
+        }
+    }
+
+    #[test]
+    fn enumerated_strings_list_their_values() {
+        let all = components([<Deployment as Resource>::kind()]);
+        let spec = &all["io.k8s.api.core.v1.PodSpec"]["properties"];
+        assert_eq!(spec["restartPolicy"]["enum"], json!(["Always", "Never", "OnFailure"]));
+        assert_eq!(spec["affinity"]["allOf"][0]["$ref"], "#/components/schemas/io.k8s.api.core.v1.Affinity");
+        let port = &all["io.k8s.api.core.v1.ContainerPort"]["properties"]["protocol"];
+        assert_eq!(port["default"], "TCP");
+        let claim = components([<crate::core::v1::PersistentVolumeClaim as Resource>::kind()]);
+        let modes = &claim["io.k8s.api.core.v1.PersistentVolumeClaimSpec"]["properties"]["accessModes"];
+        assert_eq!(modes["items"]["enum"][0], "ReadOnlyMany");
+    }
 
     #[test]
     fn kinds_bring_everything_they_refer_to() {
