@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps test-deps build images up down purge test unit e2e lint bench clean
+.PHONY: help deps test-deps build images up down purge test unit e2e lint docs bench clean
 
 NODES ?=
 STATE_DIR ?= .cluster
@@ -58,6 +58,9 @@ test: unit e2e ## everything
 lint: ## format and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+
+docs: build ## write the reference of flags anew
+	GANTRY_WRITE_DOCS=1 GANTRY_BIN_DIR=$(abspath $(BIN)) cargo test --release -p gantry-tests --test documents
 
 bench: images ## all benchmarks, printed in one run on a cluster of their own
 	$(BIN)/gantry-bench --images $(IMAGES) --state-dir $(TARGET)/bench-cluster

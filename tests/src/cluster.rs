@@ -262,7 +262,8 @@ fn free_number() -> (Flock<File>, Network) {
     panic!("all numbers for test clusters are taken");
 }
 
-fn bin_dir() -> PathBuf {
+/// Where the programs are.
+pub fn bin_dir() -> PathBuf {
     if let Some(dir) = std::env::var_os("GANTRY_BIN_DIR") {
         return dir.into();
     }

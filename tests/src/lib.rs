@@ -11,5 +11,5 @@
 mod cluster;
 mod load;
 
-pub use cluster::{Output, TestCluster, eventually};
+pub use cluster::{Output, TestCluster, bin_dir, eventually};
 pub use load::{Load, Outcome};
