@@ -57,7 +57,7 @@ async fn measure(options: &Options, place: Place) -> anyhow::Result<()> {
     runc::starts(bundle.path()).await?;
     pods::starts(&client, &image).await?;
     pods::settle().await;
-    bindings::rate(&client, options.bindings).await?;
+    bindings::rate(&client, &bench, options.bindings).await?;
     api::writes_and_reads(&client, &bench).await?;
     let patient = client.with_deadline(Duration::from_secs(120));
     lists::fill(&patient, options.pods).await?;
