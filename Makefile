@@ -51,7 +51,7 @@ unit: test-deps ## unit tests, batteries and component tests
 
 e2e: test-deps images ## end-to-end tests on real clusters
 	GANTRY_BIN_DIR=$(abspath $(BIN)) GANTRY_IMAGES=$(abspath $(IMAGES)) \
-		cargo test --release -p gantry-tests -- --test-threads=1
+		cargo test --release -p gantry-tests -- --test-threads=1 --show-output
 
 test: unit e2e ## everything
 

@@ -67,6 +67,7 @@ async fn the_example_runs_heals_and_is_updated_and_nothing_is_left() {
     assert_eq!(outcome.failures, []);
     let shares = outcome.by("pod");
     assert_eq!(shares.len(), 3, "{shares:?}");
+    println!("{} requests: {:?}", outcome.requests, shares.values().collect::<Vec<_>>());
     let fair = outcome.requests / 3;
     assert!(shares.values().all(|count| (fair * 6 / 10..=fair * 14 / 10).contains(count)), "{shares:?}");
 
@@ -85,6 +86,7 @@ async fn the_example_runs_heals_and_is_updated_and_nothing_is_left() {
     test.kctl(&["rollout", "status", "deployment/web", "--timeout=60"]).await.success();
     web_is_ready(&test).await;
     let outcome = tokio::task::spawn_blocking(|| running.finish()).await.unwrap();
+    println!("rolling update: {} of {} requests failed", outcome.failures.len(), outcome.requests);
     assert_eq!(outcome.failures, []);
     assert!(outcome.by("version").contains_key("v1"), "{:?}", outcome.by("version"));
     service_answers(&test, target).await;
