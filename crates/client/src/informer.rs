@@ -26,7 +26,7 @@ use store::IndexFn;
 /// Events that a subscriber may lag behind before it is told to look at the store instead.
 const LAG: usize = 1024;
 
-/// What informers can hold: every kind's objects, or their [`Metadata`] alone.
+/// What informers can hold: every kind's objects, parts of them, or their [`Metadata`] alone.
 pub trait Stored: prost::Message + Default + 'static {
     /// The object's metadata.
     fn metadata(&self) -> &ObjectMeta;
@@ -140,13 +140,13 @@ impl<T: Stored> Builder<T> {
             subscribers: Mutex::new(Some(broadcast::Sender::new(LAG))),
             handlers: Mutex::new(Vec::new()),
             synced: watch::Sender::new(false),
+            transform: self.transform,
         });
         let reflector = reflector::Reflector {
             client: self.client,
             kind: self.kind,
             namespace: self.namespace,
             options: self.options,
-            transform: self.transform,
             shared: shared.clone(),
         };
         tokio::spawn(reflector.run(stop));
@@ -183,6 +183,15 @@ impl Informer<Metadata> {
     /// The metadata of the objects of any kind; nothing else is decoded or kept.
     #[must_use]
     pub fn metadata(client: &Client, kind: &'static Kind) -> Builder<Metadata> {
+        Self::partial(client, kind)
+    }
+}
+
+impl<T: Stored> Informer<T> {
+    /// Parts of the objects of a kind: `T` is a message with some of the fields of the kind's own, under the same
+    /// numbers. Nothing else is decoded or kept, which makes a large difference where there are many objects.
+    #[must_use]
+    pub fn partial(client: &Client, kind: &'static Kind) -> Builder<T> {
         Builder::new(client, kind)
     }
 }
@@ -221,7 +230,8 @@ impl<T: Stored> Informer<T> {
 
     /// Takes over what the API server answered to a write of this process, so that the next look at the store sees it
     /// and need not guess what is still under way. The watch brings the same state later, and nothing happens then.
-    pub fn note(&self, object: T) {
+    pub fn note(&self, mut object: T) {
+        self.shared.lighten(&mut object);
         self.shared.apply(|store| store.upsert(object));
     }
 
@@ -286,9 +296,17 @@ struct Shared<T> {
     subscribers: Mutex<Option<broadcast::Sender<Event<T>>>>,
     handlers: Mutex<Vec<Handler<T>>>,
     synced: watch::Sender<bool>,
+    transform: Option<Transform<T>>,
 }
 
 impl<T: Stored> Shared<T> {
+    /// Makes an object what is stored of it.
+    fn lighten(&self, object: &mut T) {
+        if let Some(transform) = &self.transform {
+            transform(object);
+        }
+    }
+
     /// Changes the store and reports the change.
     fn apply(&self, change: impl FnOnce(&Store<T>) -> Option<Event<T>>) {
         let handlers = self.handlers.lock();

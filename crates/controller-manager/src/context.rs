@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use gantry_api::apps::v1::{Deployment, ReplicaSet};
 use gantry_api::coordination::v1::Lease;
-use gantry_api::core::v1::{Node, Pod, Service};
+use gantry_api::core::v1::{Node, Service};
 use gantry_api::discovery::v1::EndpointSlice;
 use gantry_api::{Resource, selector};
 use gantry_client::{Client, Informer, Recorder, Writer};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
+use crate::pod::Pod;
 use crate::{Options, owned};
 
 /// Why a reconciliation failed; it comes again.
@@ -23,6 +24,14 @@ pub enum Error {
     /// A selector cannot be understood.
     #[error("the selector cannot be understood")]
     Selector(#[from] selector::SelectorError),
+    /// What the API server answered is not an object of the kind.
+    #[error("the API server answered with something that is not a {kind}")]
+    Decode {
+        /// The kind.
+        kind: &'static str,
+        /// What does not fit.
+        source: prost::DecodeError,
+    },
     /// Some of several writes failed; the first one's error stands for all.
     #[error("{failed} of {total} writes failed")]
     Writes {
@@ -46,7 +55,7 @@ pub struct Context {
     pub writer: Writer,
     /// The end of all work.
     pub stop: CancellationToken,
-    /// Pods, by controller, by node.
+    /// What is read of pods, by controller, by node.
     pub pods: Informer<Pod>,
     /// Deployments.
     pub deployments: Informer<Deployment>,
@@ -76,7 +85,8 @@ impl Context {
         Self {
             options: Arc::new(options),
             writer: client.writer(),
-            pods: lean::<Pod>(&client)
+            pods: Informer::<Pod>::partial(&client, Pod::kind())
+                .transform(Pod::trim)
                 .index(owned::BY_CONTROLLER, owned::index)
                 .index(BY_NODE, |pod| {
                     let node = pod.spec.as_ref().map_or("", |spec| &spec.node_name);

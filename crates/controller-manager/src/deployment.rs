@@ -125,7 +125,7 @@ impl Controller<'_> {
     }
 
     /// The pods of each ReplicaSet that have not ended.
-    fn pods(&self, sets: &[Arc<ReplicaSet>]) -> Vec<Arc<gantry_api::core::v1::Pod>> {
+    fn pods(&self, sets: &[Arc<ReplicaSet>]) -> Vec<Arc<crate::pod::Pod>> {
         let store = self.context.pods.store();
         sets.iter().flat_map(|set| store.by_index(owned::BY_CONTROLLER, &set.meta().uid)).collect()
     }

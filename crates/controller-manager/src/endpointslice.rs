@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use gantry_api::Resource;
-use gantry_api::core::v1::{Pod, Service};
+use gantry_api::core::v1::Service;
 use gantry_api::discovery::v1::EndpointSlice;
 use gantry_client::{Event, ObjectKey, WorkQueue, controller};
 
 use crate::context::BY_SERVICE;
+use crate::pod::Pod;
 use crate::replicaset::suffix;
 use crate::{Context, Error};
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
-use gantry_api::core::v1::{Event as CoreEvent, Pod};
+use gantry_api::core::v1::Event as CoreEvent;
 use gantry_api::meta::v1::{DeleteOptions, ObjectMeta, OwnerReference, Preconditions};
 use gantry_api::{Kind, Resource, registry};
 use gantry_client::{Event, Informer, Metadata, ObjectKey, PatchType, Stored, WorkQueue, controller};
@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use serde_json::json;
 use tracing::{debug, info};
 
+use crate::pod::Pod;
 use crate::{Context, Error};
 
 mod decide;

@@ -17,6 +17,7 @@ pub mod nodelifecycle;
 
 mod options;
 mod owned;
+pub mod pod;
 pub mod podgc;
 pub mod replicaset;
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use gantry_api::Resource;
-use gantry_api::core::v1::{Node, Pod};
+use gantry_api::core;
+use gantry_api::core::v1::Node;
 use gantry_api::meta::v1::{DeleteOptions, Preconditions};
 use gantry_api::scalars::Time;
 use gantry_client::recorder::NORMAL;
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use tracing::{debug, info};
 
 use crate::context::{BY_NODE, NODE_LEASES};
+use crate::pod::Pod;
 use crate::{Context, Error};
 
 mod eviction;
@@ -166,20 +168,24 @@ impl Controller<'_> {
         let ready: Vec<_> = pods.iter().filter(|pod| pod.is_ready()).collect();
         let total = ready.len();
         let outcomes = join_all(ready.into_iter().map(async |pod| {
-            let mut pod = (**pod).clone();
-            if let Some(condition) = pod
-                .status
-                .iter_mut()
-                .flat_map(|status| &mut status.conditions)
-                .find(|condition| condition.r#type == "Ready")
-            {
-                condition.status = "False".to_owned();
-                condition.reason = "NodeNotReady".to_owned();
-                condition.last_transition_time = Some(Time::now());
-            }
-            let written = self.context.writer.update_status(&pod).await?;
+            // The revision makes this fail where the node has said something meanwhile.
+            let patch = json!({
+                "metadata": { "uid": pod.meta().uid, "resourceVersion": pod.meta().resource_version },
+                "status": { "conditions": [{
+                    "type": "Ready",
+                    "status": "False",
+                    "reason": "NodeNotReady",
+                    "lastTransitionTime": Time::now(),
+                }] },
+            });
+            let (namespace, name) = (pod.namespace(), pod.name());
+            let written = self
+                .context
+                .writer
+                .patch_status::<core::v1::Pod>(namespace, name, PatchType::StrategicMerge, &patch)
+                .await?;
             self.recorder.event_for(&written, "Warning", "NodeNotReady", "Node is not ready");
-            self.context.pods.note(written);
+            self.context.pods.note(written.into());
             Ok(())
         }))
         .await;
@@ -206,12 +212,12 @@ impl Controller<'_> {
     }
 
     async fn evict_one(&self, pod: &Pod) -> Result<(), gantry_client::Error> {
-        let message = format!("Marking for deletion Pod {}", ObjectKey::of(pod));
-        self.recorder.event_for(pod, NORMAL, "TaintManagerEviction", message);
+        let message = format!("Marking for deletion Pod {}", pod.key());
+        self.recorder.event(&pod.reference(), NORMAL, "TaintManagerEviction", message);
         let preconditions = Preconditions { uid: Some(pod.meta().uid.clone()), resource_version: None };
         let options = DeleteOptions { preconditions: Some(preconditions), ..DeleteOptions::default() };
-        match self.context.writer.delete::<Pod>(pod.namespace(), pod.name(), &options).await {
-            Ok(last) if last.is_terminating() => self.context.pods.note(last),
+        match self.context.writer.delete::<core::v1::Pod>(pod.namespace(), pod.name(), &options).await {
+            Ok(last) if last.is_terminating() => self.context.pods.note(last.into()),
             Ok(_) => self.context.pods.note_deleted(pod),
             Err(error) if error.is_not_found() || error.is_conflict() => {}
             Err(error) => return Err(error),

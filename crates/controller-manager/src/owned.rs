@@ -2,20 +2,41 @@
 
 use std::sync::Arc;
 
-use gantry_api::Resource;
+use gantry_api::apps::v1::ReplicaSet;
 use gantry_api::meta::v1::{ObjectMeta, OwnerReference};
 use gantry_api::selector::LabelSelector;
-use gantry_client::{Client, Informer, PatchType, Store, controller_of, controller_reference};
+use gantry_api::{Kind, Resource};
+use gantry_client::{Client, Informer, PatchType, Store, Stored, controller_of, controller_reference};
 use serde_json::json;
 
 use crate::Error;
+use crate::pod::Pod;
 
 /// The index of objects by their controller's uid; those without a controller by their namespace.
 pub(crate) const BY_CONTROLLER: &str = "controller";
 
+/// What belongs to controllers, whole or in parts.
+pub(crate) trait Owned: Stored + Clone {
+    /// The kind.
+    fn kind() -> &'static Kind;
+}
+
+impl Owned for ReplicaSet {
+    fn kind() -> &'static Kind {
+        <Self as Resource>::kind()
+    }
+}
+
+impl Owned for Pod {
+    fn kind() -> &'static Kind {
+        Self::kind()
+    }
+}
+
 /// The values of the index.
-pub(crate) fn index<T: Resource>(object: &T) -> Vec<String> {
-    vec![controller_of(object.meta()).map_or_else(|| orphans(object.namespace()), |owner| owner.uid.clone())]
+pub(crate) fn index<T: Stored>(object: &T) -> Vec<String> {
+    let meta = object.metadata();
+    vec![controller_of(meta).map_or_else(|| orphans(&meta.namespace), |owner| owner.uid.clone())]
 }
 
 /// No uid has a slash.
@@ -35,24 +56,24 @@ pub(crate) struct Claim<T> {
 }
 
 /// What the controller `owner` may claim of what is in the store.
-pub(crate) fn claim<T: Resource>(store: &Store<T>, owner: &ObjectMeta, selector: &LabelSelector) -> Claim<T> {
+pub(crate) fn claim<T: Owned>(store: &Store<T>, owner: &ObjectMeta, selector: &LabelSelector) -> Claim<T> {
     let candidates = store.by_index(BY_CONTROLLER, &owner.uid);
     let orphans = store.by_index(BY_CONTROLLER, &orphans(&owner.namespace));
     decide(owner, selector, candidates, orphans)
 }
 
-fn decide<T: Resource>(
+fn decide<T: Owned>(
     owner: &ObjectMeta,
     selector: &LabelSelector,
     candidates: Vec<Arc<T>>,
     orphans: Vec<Arc<T>>,
 ) -> Claim<T> {
-    let matches = |object: &Arc<T>| selector.matches(&object.meta().labels);
+    let matches = |object: &Arc<T>| selector.matches(&object.metadata().labels);
     let leaving = owner.deletion_timestamp.is_some();
     let (owned, lost): (Vec<_>, Vec<_>) = candidates.into_iter().partition(matches);
     let adopt = orphans
         .into_iter()
-        .filter(|object| !leaving && object.meta().deletion_timestamp.is_none() && matches(object))
+        .filter(|object| !leaving && object.metadata().deletion_timestamp.is_none() && matches(object))
         .collect();
     let release = if leaving { Vec::new() } else { lost };
     Claim { owned, adopt, release }
@@ -60,7 +81,7 @@ fn decide<T: Resource>(
 
 /// Adopts and releases. An owner that is gone, or was replaced by another of its name, adopts nothing: that is asked of
 /// the API server, because the store may be behind.
-pub(crate) async fn settle<O: Resource, T: Resource>(
+pub(crate) async fn settle<O: Resource, T: Owned>(
     client: &Client,
     informer: &Informer<T>,
     owner: &O,
@@ -73,7 +94,7 @@ pub(crate) async fn settle<O: Resource, T: Resource>(
         });
         if alive {
             for object in claim.adopt {
-                let mut owners = object.meta().owner_references.clone();
+                let mut owners = object.metadata().owner_references.clone();
                 owners.push(controller_reference(owner));
                 if let Some(adopted) = write_owners(client, informer, &*object, &owners).await? {
                     claim.owned.push(adopted);
@@ -82,7 +103,7 @@ pub(crate) async fn settle<O: Resource, T: Resource>(
         }
     }
     for object in claim.release {
-        let mut owners = object.meta().owner_references.clone();
+        let mut owners = object.metadata().owner_references.clone();
         owners.retain(|reference| reference.uid != owner.meta().uid);
         write_owners(client, informer, &*object, &owners).await?;
     }
@@ -90,18 +111,21 @@ pub(crate) async fn settle<O: Resource, T: Resource>(
 }
 
 /// Replaces an object's owners, unless it changed meanwhile. `None` where it is gone.
-async fn write_owners<T: Resource>(
+async fn write_owners<T: Owned>(
     client: &Client,
     informer: &Informer<T>,
     object: &T,
     owners: &[OwnerReference],
 ) -> Result<Option<Arc<T>>, Error> {
-    let meta = object.meta();
+    let meta = object.metadata();
     let patch = json!({
         "metadata": { "uid": meta.uid, "resourceVersion": meta.resource_version, "ownerReferences": owners }
     });
-    match client.api::<T>(&meta.namespace).patch(&meta.name, PatchType::Merge, &patch).await {
+    let api = client.dynamic(T::kind(), &meta.namespace);
+    match api.patch(&meta.name, "", PatchType::Merge, &patch, &Default::default()).await {
         Ok(written) => {
+            let written = T::decode(written.encode())
+                .map_err(|source| Error::Decode { kind: T::kind().kind, source })?;
             informer.note(written.clone());
             Ok(Some(Arc::new(written)))
         }
@@ -113,8 +137,7 @@ async fn write_owners<T: Resource>(
 #[cfg(test)]
 mod tests {
     use super::decide;
-    use gantry_api::Resource;
-    use gantry_api::core::v1::Pod;
+    use crate::pod::Pod;
     use gantry_api::meta::v1::ObjectMeta;
     use gantry_api::scalars::Time;
     use gantry_api::selector::LabelSelector;

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::future::join_all;
-use gantry_api::Resource;
-use gantry_api::core::v1::{Node, Pod};
+use gantry_api::core;
+use gantry_api::core::v1::Node;
 use gantry_api::meta::v1::{DeleteOptions, Preconditions};
-use gantry_client::{ObjectKey, PodExt};
+use gantry_client::PodExt;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
@@ -67,17 +67,17 @@ async fn confirm(context: &Context, missing: &HashMap<String, Instant>, now: Ins
 
 async fn delete(context: &Context, doomed: &Doomed) {
     let pod = &*doomed.pod;
-    info!(pod = %ObjectKey::of(pod), reason = doomed.reason, "deleting a pod that nobody ends");
+    info!(pod = %pod.key(), reason = doomed.reason, "deleting a pod that nobody ends");
     let options = DeleteOptions {
         grace_period_seconds: Some(0),
         preconditions: Some(Preconditions { uid: Some(pod.meta().uid.clone()), resource_version: None }),
         ..DeleteOptions::default()
     };
-    match context.writer.delete::<Pod>(pod.namespace(), pod.name(), &options).await {
+    match context.writer.delete::<core::v1::Pod>(pod.namespace(), pod.name(), &options).await {
         Ok(_) => context.pods.note_deleted(pod),
         // The next look comes soon.
         Err(error) => {
-            debug!(pod = %ObjectKey::of(pod), error = &error as &dyn std::error::Error, "cannot delete");
+            debug!(pod = %pod.key(), error = &error as &dyn std::error::Error, "cannot delete");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use gantry_api::Resource;
 use gantry_api::apps::v1::ReplicaSet;
-use gantry_api::core::v1::Pod;
+use gantry_api::core;
 use gantry_api::meta::v1::{DeleteOptions, Preconditions};
 use gantry_api::selector::LabelSelector;
 use gantry_client::recorder::{NORMAL, WARNING};
@@ -15,6 +15,7 @@ use gantry_client::{Event, ObjectKey, PodExt, Recorder, WorkQueue, controller, c
 use jiff::Timestamp;
 use tracing::debug;
 
+use crate::pod::Pod;
 use crate::{Context, Error, owned};
 
 mod decide;
@@ -165,7 +166,7 @@ impl Controller<'_> {
         match self.context.writer.create(&pod).await {
             Ok(pod) => {
                 let message = format!("Created pod: {}", pod.name());
-                self.context.pods.note(pod);
+                self.context.pods.note(pod.into());
                 self.recorder.event_for(&**set, NORMAL, "SuccessfulCreate", message);
                 Ok(())
             }
@@ -191,10 +192,10 @@ impl Controller<'_> {
     async fn delete_one(&self, set: &Arc<ReplicaSet>, pod: &Pod) -> Result<(), gantry_client::Error> {
         let preconditions = Preconditions { uid: Some(pod.meta().uid.clone()), resource_version: None };
         let options = DeleteOptions { preconditions: Some(preconditions), ..DeleteOptions::default() };
-        match self.context.writer.delete::<Pod>(pod.namespace(), pod.name(), &options).await {
+        match self.context.writer.delete::<core::v1::Pod>(pod.namespace(), pod.name(), &options).await {
             Ok(last) => {
                 if last.is_terminating() {
-                    self.context.pods.note(last);
+                    self.context.pods.note(last.into());
                 } else {
                     self.context.pods.note_deleted(pod);
                 }

@@ -5,11 +5,10 @@ mod ports;
 mod resources;
 mod taints;
 
-use gantry_api::core::v1::Pod;
-
 pub(crate) use affinity::matches_term;
 pub(crate) use taints::{is_tolerated, tolerations};
 
+use crate::pod::Pod;
 use crate::resources::PodRequests;
 use crate::snapshot::NodeInfo;
 

@@ -8,6 +8,7 @@
 pub mod filters;
 pub mod metrics;
 pub mod options;
+pub mod pod;
 pub mod queue;
 pub mod resources;
 pub mod schedule;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use gantry_api::core::v1::{Container, Pod, PodSpec};
 use gantry_api::scalars::Quantity;
+
+use crate::pod::{Amount, Container, Pod, PodSpec};
 
 /// CPU that a container without a request counts for when nodes are scored: 0.1 of a core.
 const DEFAULT_MILLI_CPU: i64 = 100;
@@ -27,15 +28,24 @@ impl Resources {
     /// Reads a list of quantities; what is no quantity counts as zero (the API server refuses such objects).
     #[must_use]
     pub fn from_list(list: &BTreeMap<String, Quantity>) -> Self {
+        Self::collect(list.iter().map(|(name, quantity)| (name.as_str(), quantity)))
+    }
+
+    /// Reads the amounts of a pod.
+    fn from_amounts(list: &[Amount]) -> Self {
+        Self::collect(list.iter().filter_map(|one| Some((one.resource.as_str(), one.amount.as_ref()?))))
+    }
+
+    fn collect<'a>(list: impl Iterator<Item = (&'a str, &'a Quantity)>) -> Self {
         let mut amounts = Self::default();
         for (name, quantity) in list {
-            match name.as_str() {
+            match name {
                 "cpu" => amounts.milli_cpu = quantity.milli().unwrap_or(0),
                 "memory" => amounts.memory = quantity.units().unwrap_or(0),
                 "ephemeral-storage" => amounts.ephemeral_storage = quantity.units().unwrap_or(0),
                 "pods" => {}
                 _ => {
-                    amounts.extended.insert(name.clone(), quantity.units().unwrap_or(0));
+                    amounts.extended.insert(name.to_owned(), quantity.units().unwrap_or(0));
                 }
             }
         }
@@ -105,7 +115,7 @@ fn sum(spec: &PodSpec, of: fn(&Container) -> Resources) -> Resources {
     }
     total.add(&sidecars);
     total.raise_to(&init_peak);
-    total.add(&Resources::from_list(&spec.overhead));
+    total.add(&Resources::from_amounts(&spec.overhead));
     total
 }
 
@@ -113,13 +123,15 @@ fn requests(container: &Container) -> Resources {
     container
         .resources
         .as_ref()
-        .map(|resources| Resources::from_list(&resources.requests))
+        .map(|resources| Resources::from_amounts(&resources.requests))
         .unwrap_or_default()
 }
 
 fn requests_or_defaults(container: &Container) -> Resources {
     let mut amounts = requests(container);
-    let asks = |name: &str| container.resources.as_ref().is_some_and(|r| r.requests.contains_key(name));
+    let asks = |name: &str| {
+        container.resources.iter().flat_map(|r| &r.requests).any(|amount| amount.resource == name)
+    };
     if !asks("cpu") {
         amounts.milli_cpu = DEFAULT_MILLI_CPU;
     }

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use gantry_api::core::v1::Pod;
-
 use crate::filters::{Candidate, Rejection, examine};
+use crate::pod::Pod;
 use crate::scores::score;
 use crate::snapshot::{NodeInfo, Snapshot};
 

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use gantry_api::Resource;
-use gantry_api::core::v1::Pod;
-
 use crate::filters::{Candidate, is_tolerated, matches_term, tolerations};
+use crate::pod::Pod;
 use crate::snapshot::NodeInfo;
 
 /// The label that names a node's zone.

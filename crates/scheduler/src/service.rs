@@ -4,15 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gantry_api::core::v1::{Binding, Node, ObjectReference, Pod, PodCondition};
+use gantry_api::core::v1::{Binding, Node, ObjectReference, Pod as WholePod, PodCondition};
 use gantry_api::scalars::Time;
 use gantry_api::{Resource, meta};
-use gantry_client::{Client, Event, Informer, PatchType, Recorder, Writer, object_reference};
+use gantry_client::{Client, Event, Informer, PatchType, Recorder, Writer};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::metrics::Metrics;
+use crate::pod::{POD_SCHEDULED, Pod};
 use crate::snapshot::key;
 use crate::tracker::{Attempt, Tracker};
 
@@ -46,7 +47,8 @@ impl Service {
 
     /// Schedules until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let pods = Informer::<Pod>::builder(&self.client).spawn(stop.clone());
+        let pods =
+            Informer::<Pod>::partial(&self.client, Pod::kind()).transform(Pod::trim).spawn(stop.clone());
         let nodes = Informer::<Node>::builder(&self.client).spawn(stop.clone());
         let (mut pod_events, mut node_events) = (pods.subscribe(), nodes.subscribe());
         // Deciding before both are complete would find no nodes, or full ones empty.
@@ -137,12 +139,7 @@ impl Work<'_> {
             Attempt::Report { pod, message } => {
                 let profile = &self.service.name;
                 self.service.metrics.attempt("unschedulable", profile, started.elapsed().as_secs_f64());
-                self.service.recorder.event(
-                    &object_reference(pod.as_ref()),
-                    "Warning",
-                    "FailedScheduling",
-                    &message,
-                );
+                self.service.recorder.event(&pod.reference(), "Warning", "FailedScheduling", &message);
                 if self.said.insert(pod.meta().uid.clone(), message.clone()).as_ref() == Some(&message) {
                     return;
                 }
@@ -167,7 +164,7 @@ impl Work<'_> {
                 self.said.remove(&pod.meta().uid);
                 self.service.metrics.attempt("scheduled", profile, seconds);
                 let message = format!("Successfully assigned {} to {}", key(pod), bound.node);
-                self.service.recorder.event(&object_reference(pod.as_ref()), "Normal", "Scheduled", &message);
+                self.service.recorder.event(&pod.reference(), "Normal", "Scheduled", &message);
             }
             // Deleted, or assigned by somebody else: the event that says so ends the matter.
             Err(error) if error.is_not_found() || error.is_conflict() => {
@@ -191,14 +188,14 @@ async fn bind(writer: &Writer, pod: &Pod, node: &str) -> Result<(), gantry_clien
         }),
         target: Some(ObjectReference { kind: "Node".into(), name: node.to_owned(), ..Default::default() }),
     };
-    writer.create_subresource::<Pod, _>(pod.namespace(), pod.name(), "binding", &binding).await
+    writer.create_subresource::<WholePod, _>(pod.namespace(), pod.name(), "binding", &binding).await
 }
 
 async fn set_unschedulable(writer: &Writer, pod: &Pod, message: &str) -> Result<(), gantry_client::Error> {
-    let before = pod.status.iter().flat_map(|status| &status.conditions).find(|c| c.r#type == "PodScheduled");
+    let before = pod.status.iter().flat_map(|status| &status.conditions).find(|c| c.r#type == POD_SCHEDULED);
     let since = before.filter(|condition| condition.status == "False").and_then(|c| c.last_transition_time);
     let condition = PodCondition {
-        r#type: "PodScheduled".into(),
+        r#type: POD_SCHEDULED.into(),
         status: "False".into(),
         reason: "Unschedulable".into(),
         message: message.to_owned(),
@@ -209,6 +206,6 @@ async fn set_unschedulable(writer: &Writer, pod: &Pod, message: &str) -> Result<
         "metadata": {"uid": pod.meta().uid},
         "status": {"conditions": [condition]}
     });
-    writer.patch_status::<Pod>(pod.namespace(), pod.name(), PatchType::StrategicMerge, &patch).await?;
+    writer.patch_status::<WholePod>(pod.namespace(), pod.name(), PatchType::StrategicMerge, &patch).await?;
     Ok(())
 }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use gantry_api::Resource;
-use gantry_api::core::v1::{Node, Pod, Taint};
+use gantry_api::core::v1::{Node, Taint};
 
+use crate::pod::Pod;
 use crate::resources::{PodRequests, Resources};
 
 /// A pod that occupies a node.

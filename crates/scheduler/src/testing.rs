@@ -2,20 +2,25 @@
 
 use std::sync::Arc;
 
-use gantry_api::core::v1::{Node, Pod};
+use gantry_api::core::v1::{Node, Pod as WholePod};
 use serde_json::{Value, json};
 
+use crate::pod::Pod;
+
+fn lean(whole: Value) -> Pod {
+    serde_json::from_value::<WholePod>(whole).unwrap().into()
+}
+
 pub(crate) fn pod(spec: Value) -> Pod {
-    serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "default"}, "spec": spec})).unwrap()
+    lean(json!({"metadata": {"name": "p", "namespace": "default"}, "spec": spec}))
 }
 
 pub(crate) fn owned_pod(name: &str, owner: &str) -> Pod {
-    serde_json::from_value(json!({
+    lean(json!({
         "metadata": {"name": name, "namespace": "default",
             "ownerReferences": [{"uid": owner, "controller": true, "kind": "ReplicaSet", "name": "r", "apiVersion": "apps/v1"}]},
         "spec": {"containers": [{"name": "c"}]}
     }))
-    .unwrap()
 }
 
 pub(crate) fn pod_on(name: &str, node: &str, cpu: &str) -> Arc<Pod> {
@@ -23,7 +28,7 @@ pub(crate) fn pod_on(name: &str, node: &str, cpu: &str) -> Arc<Pod> {
         "metadata": {"name": name, "namespace": "default"},
         "spec": {"nodeName": node, "containers": [{"name": "c", "resources": {"requests": {"cpu": cpu}}}]}
     });
-    Arc::new(serde_json::from_value(pod).unwrap())
+    Arc::new(lean(pod))
 }
 
 pub(crate) fn node(name: &str, cpu: &str, memory: &str) -> Node {

@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use gantry_api::Resource;
-use gantry_api::core::v1::{Node, Pod};
+use gantry_api::core::v1::Node;
 
+use crate::pod::Pod;
 use crate::queue::{Instant, Queue};
 use crate::schedule::{Decision, schedule};
 use crate::snapshot::{Snapshot, is_terminal, key, node_of};
@@ -236,7 +237,8 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use gantry_api::core::v1::Pod;
+    use crate::pod::Pod;
+    use gantry_api::core::v1::Pod as WholePod;
     use serde_json::json;
 
     use super::{Attempt, Tracker};
@@ -250,7 +252,7 @@ mod tests {
             "spec": {"schedulerName": "default-scheduler",
                 "containers": [{"name": "c", "resources": {"requests": {"cpu": cpu}}}]}
         });
-        Arc::new(serde_json::from_value(pod).unwrap())
+        Arc::new(serde_json::from_value::<WholePod>(pod).unwrap().into())
     }
 
     fn bound_node(attempt: Option<Attempt>) -> String {

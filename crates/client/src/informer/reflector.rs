@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use super::{ObjectKey, Shared, Store, Stored, Transform};
+use super::{ObjectKey, Shared, Store, Stored};
 use crate::watch::RawWatch;
 use crate::{Backoff, Client, Error, api};
 
@@ -28,7 +28,6 @@ pub(super) struct Reflector<T> {
     pub(super) kind: &'static Kind,
     pub(super) namespace: String,
     pub(super) options: ListOptions,
-    pub(super) transform: Option<Transform<T>>,
     pub(super) shared: Arc<Shared<T>>,
 }
 
@@ -173,9 +172,7 @@ impl<T: Stored> Reflector<T> {
     fn decode(&self, bytes: &Bytes) -> Option<T> {
         match api::decode::<T>(bytes) {
             Ok(mut object) => {
-                if let Some(transform) = &self.transform {
-                    transform(&mut object);
-                }
+                self.shared.lighten(&mut object);
                 Some(object)
             }
             Err(error) => {

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use gantry_api::Resource;
 use gantry_api::apps::v1::{Deployment, DeploymentStatus, ReplicaSet, ReplicaSetSpec};
-use gantry_api::core::v1::Pod;
 use gantry_api::meta::v1::{LabelSelector, ObjectMeta};
 use gantry_client::{PodExt, controller_of, controller_reference};
 use jiff::Timestamp;
+
+use crate::pod::Pod;
 
 use super::annotations::{self, DESIRED, REVISION};
 use super::{conditions, rolling, scale, status, template};

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use gantry_api::Resource;
-use gantry_api::core::v1::{Pod, Service};
+use gantry_api::core::v1::Service;
 use gantry_api::discovery::v1::{Endpoint, EndpointPort, EndpointSlice};
 use gantry_api::meta::v1::ObjectMeta;
 use gantry_client::controller_reference;
+
+use crate::pod::Pod;
 
 use super::{CONTROLLER, MANAGED_BY, SERVICE_NAME, endpoint};
 
@@ -224,10 +226,9 @@ fn labels(service: &Service, present: &BTreeMap<String, String>) -> BTreeMap<Str
 #[cfg(test)]
 mod tests {
     use super::{Action, Snapshot, reconcile};
+    use crate::pod::{Container, Pod, PodSpec, PodStatus};
     use gantry_api::Resource;
-    use gantry_api::core::v1::{
-        Container, ContainerPort, Pod, PodCondition, PodSpec, PodStatus, Service, ServicePort, ServiceSpec,
-    };
+    use gantry_api::core::v1::{ContainerPort, PodCondition, Service, ServicePort, ServiceSpec};
     use gantry_api::discovery::v1::EndpointSlice;
     use gantry_api::scalars::Time;
     use std::sync::Arc;
@@ -259,7 +260,7 @@ mod tests {
         let mut pod = Pod {
             spec: Some(PodSpec {
                 node_name: "n1".into(),
-                containers: vec![Container { ports, ..Default::default() }],
+                containers: vec![Container { ports }],
                 ..Default::default()
             }),
             status: Some(PodStatus {

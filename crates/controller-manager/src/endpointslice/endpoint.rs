@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 
 use gantry_api::Resource;
-use gantry_api::core::v1::{ObjectReference, Pod, Service, ServicePort};
+use gantry_api::core::v1::{ObjectReference, Service, ServicePort};
 use gantry_api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort};
 use gantry_client::PodExt;
+
+use crate::pod::Pod;
 
 /// Whether a pod has a place in slices: it has an address, and its containers have not ended for good. A pod that is
 /// being deleted keeps its place until then, because connections may still be open.

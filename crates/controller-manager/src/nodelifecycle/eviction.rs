@@ -1,8 +1,10 @@
 //! How long a pod bears a node's taints.
 
-use gantry_api::core::v1::{Node, Pod, Taint, Toleration};
+use gantry_api::core::v1::{Node, Taint, Toleration};
 use gantry_api::scalars::Time;
 use jiff::{SignedDuration, Timestamp};
+
+use crate::pod::Pod;
 
 /// How long a pod stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +51,8 @@ fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Patience, patience};
-    use gantry_api::core::v1::{Node, Pod, Taint, Toleration};
+    use crate::pod::Pod;
+    use gantry_api::core::v1::{Node, Taint, Toleration};
     use gantry_api::scalars::Time;
     use jiff::Timestamp;
 

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use gantry_api::Resource;
-use gantry_api::core::v1::{Node, Pod};
+use gantry_api::core::v1::Node;
 use gantry_client::PodExt;
+
+use crate::pod::Pod;
 
 /// The taint that says that a node does not come back as it was.
 const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
@@ -78,8 +80,9 @@ fn is_out_of_service(node: &Node) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Snapshot, reconcile};
+    use crate::pod::Pod;
     use gantry_api::Resource;
-    use gantry_api::core::v1::{Node, Pod, Taint};
+    use gantry_api::core::v1::{Node, Taint};
     use gantry_api::scalars::Time;
     use std::sync::Arc;
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use gantry_api::Resource;
 use gantry_api::apps::v1::ReplicaSet;
-use gantry_api::core::v1::Pod;
 use gantry_client::PodExt;
 use jiff::Timestamp;
+
+use crate::pod::Pod;
 
 use super::rank;
 
@@ -83,9 +84,9 @@ pub(super) fn replicas(set: &ReplicaSet) -> i32 {
 #[cfg(test)]
 pub(super) mod tests {
     use super::{Action, Snapshot, again, reconcile};
-    use gantry_api::Resource;
+    use crate::pod::{Pod, PodSpec, PodStatus};
     use gantry_api::apps::v1::{ReplicaSet, ReplicaSetSpec};
-    use gantry_api::core::v1::{Pod, PodCondition, PodSpec, PodStatus};
+    use gantry_api::core::v1::PodCondition;
     use gantry_api::scalars::Time;
     use jiff::Timestamp;
     use std::sync::Arc;

@@ -3,14 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use gantry_api::Resource;
-use gantry_api::core::v1::Pod;
 use gantry_api::scalars::Time;
 use gantry_client::PodExt;
 use jiff::Timestamp;
 
-/// The cost that an owner gives to a pod's deletion.
-const COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+use crate::pod::{DELETION_COST, Pod};
 
 /// A pod's rank: the smallest goes first. The fields are compared in this order, as upstream does.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,7 +37,7 @@ pub(super) fn of(pod: &Pod, neighbours: &HashMap<String, usize>, now: Timestamp)
             _ => 0,
         },
         ready,
-        cost: pod.meta().annotations.get(COST).and_then(|cost| cost.parse().ok()).unwrap_or(0),
+        cost: pod.meta().annotations.get(DELETION_COST).and_then(|cost| cost.parse().ok()).unwrap_or(0),
         neighbours: Reverse(neighbours.get(pod.node_name()).copied().unwrap_or(0)),
         ready_for: if ready { magnitude(ready_since, now) } else { 0 },
         restarts: Reverse(statuses.map(|status| status.restart_count).max().unwrap_or(0)),

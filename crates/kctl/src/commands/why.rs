@@ -53,9 +53,9 @@ async fn nodes(session: &Session, pod: &Pod) -> anyhow::Result<String> {
     if nodes.is_empty() {
         return Ok("The cluster has no nodes.\n".to_owned());
     }
-    let snapshot = Snapshot::new(&nodes, pods.into_iter().map(Arc::new));
+    let snapshot = Snapshot::new(&nodes, pods.into_iter().map(|pod| Arc::new(pod.into())));
     let mut out = "Nodes:\n".to_owned();
-    for verdict in explain(pod, &snapshot) {
+    for verdict in explain(&pod.clone().into(), &snapshot) {
         if verdict.rejections.is_empty() {
             out.push_str(&format!("  {}: can take the pod\n", verdict.node));
         }

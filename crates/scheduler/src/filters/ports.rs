@@ -1,6 +1,7 @@
-use gantry_api::core::v1::{ContainerPort, Pod};
+use gantry_api::core::v1::ContainerPort;
 
 use super::{Candidate, Rejection};
+use crate::pod::Pod;
 use crate::snapshot::NodeInfo;
 
 /// Two pods cannot have the same port of a node.

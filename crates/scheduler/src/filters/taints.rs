@@ -1,6 +1,7 @@
-use gantry_api::core::v1::{Pod, Taint, Toleration};
+use gantry_api::core::v1::{Taint, Toleration};
 
 use super::{Candidate, Rejection};
+use crate::pod::Pod;
 use crate::snapshot::NodeInfo;
 
 /// The taint that a cordoned node counts as having.
