@@ -24,12 +24,15 @@
 //! Structs with `#[serde(flatten)]` are read as maps, so their keys cannot be checked: do not use it here.
 
 mod checked;
+mod flags;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde_yaml::Value;
+
+pub use flags::{Flags, Scalar, parse_flags};
 
 /// The version of every configuration kind.
 pub const API_VERSION: &str = "gantry.dev/v1alpha1";
@@ -85,6 +88,9 @@ pub enum Error {
         /// What it is.
         found: String,
     },
+    /// A flag, or the file's value for it, is refused.
+    #[error(transparent)]
+    Flags(#[from] clap::Error),
     /// Wrong keys or values, one per line.
     #[error("{}", .0.join("\n"))]
     Invalid(Vec<String>),
