@@ -1,21 +1,24 @@
 //! The scheduler: assigns pods to nodes.
 
-use clap::Parser;
 use gantry_client::{Client, Config, LeaderElector, Recorder, leader};
 use gantry_scheduler::metrics::Metrics;
 use gantry_scheduler::options::Options;
 use gantry_scheduler::service::Service;
-use gantry_telemetry::{health, notify, shutdown};
+use gantry_telemetry::{config, notify, shutdown};
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
-    let options = Options::parse();
+    let options = match Options::load(std::env::args_os()) {
+        // Help, the version and wrong flags have their own exit codes.
+        Err(config::Error::Flags(error)) => error.exit(),
+        options => options?,
+    };
     options.common.init("gantry-scheduler")?;
     let stop = shutdown();
     let client = Client::new(Config::from_kubeconfig(&options.kubeconfig)?.user_agent("gantry-scheduler"))?;
-    options.common.serve_health("127.0.0.1:10259", health::Checks::new(), stop.clone()).await?;
     let recorder = Recorder::new(client.clone(), &options.scheduler_name);
     let service = Service::new(client.clone(), &options.scheduler_name, recorder, Metrics::register()?);
+    options.common.serve_health("127.0.0.1:10259", service.checks(), stop.clone()).await?;
     notify::ready();
     if options.leader_elect {
         let settings = leader::Settings::new("kube-scheduler");

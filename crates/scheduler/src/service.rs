@@ -1,13 +1,14 @@
 //! The loop: follows pods and nodes, asks the [`Tracker`] what to do, and does it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use gantry_api::core::v1::{Binding, Node, ObjectReference, Pod as WholePod, PodCondition};
 use gantry_api::scalars::Time;
 use gantry_api::{Resource, meta};
 use gantry_client::{Client, Event, Informer, PatchType, Recorder, Writer};
+use gantry_telemetry::health::Checks;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -28,6 +29,8 @@ pub struct Service {
     name: String,
     recorder: Recorder,
     metrics: Metrics,
+    /// Set once it leads.
+    informers: Arc<OnceLock<(Informer<Pod>, Informer<Node>)>>,
 }
 
 /// The outcome of an assignment.
@@ -42,7 +45,24 @@ impl Service {
     /// The scheduler that pods call `name`.
     #[must_use]
     pub fn new(client: Client, name: &str, recorder: Recorder, metrics: Metrics) -> Self {
-        Self { client, name: name.to_owned(), recorder, metrics }
+        Self { client, name: name.to_owned(), recorder, metrics, informers: Arc::default() }
+    }
+
+    /// What tells whether it works. A candidate that waits is ready: it is what takes over.
+    #[must_use]
+    pub fn checks(&self) -> Checks {
+        let checks = Checks::new();
+        let informers = self.informers.clone();
+        checks.readyz("informer-sync", move || {
+            let Some((pods, nodes)) = informers.get() else { return Ok(()) };
+            match (pods.has_synced(), nodes.has_synced()) {
+                (true, true) => Ok(()),
+                (false, true) => Err("pods not listed yet".to_owned()),
+                (true, false) => Err("nodes not listed yet".to_owned()),
+                (false, false) => Err("pods, nodes not listed yet".to_owned()),
+            }
+        });
+        checks
     }
 
     /// Schedules until `stop`.
@@ -50,6 +70,8 @@ impl Service {
         let pods =
             Informer::<Pod>::partial(&self.client, Pod::kind()).transform(Pod::trim).spawn(stop.clone());
         let nodes = Informer::<Node>::builder(&self.client).spawn(stop.clone());
+        // It runs once.
+        let _ = self.informers.set((pods.clone(), nodes.clone()));
         let (mut pod_events, mut node_events) = (pods.subscribe(), nodes.subscribe());
         // Deciding before both are complete would find no nodes, or full ones empty.
         if !(nodes.synced().await && pods.synced().await) {
