@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gantry_api::apps::v1::{Deployment, ReplicaSet};
 use gantry_api::coordination::v1::Lease;
-use gantry_api::core::v1::{Node, Service};
+use gantry_api::core::v1::{Endpoints, Node, Service};
 use gantry_api::discovery::v1::EndpointSlice;
 use gantry_api::{Resource, selector};
 use gantry_client::{Client, Informer, Recorder, Writer};
@@ -45,7 +45,7 @@ pub enum Error {
 }
 
 /// What controllers share. Cheap to clone.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Context {
     /// The flags.
     pub options: Arc<Options>,
@@ -65,6 +65,8 @@ pub struct Context {
     pub services: Informer<Service>,
     /// EndpointSlices, by service.
     pub endpoint_slices: Informer<EndpointSlice>,
+    /// Endpoints, the form of endpoint slices that old programs read.
+    pub endpoints: Informer<Endpoints>,
     /// Nodes.
     pub nodes: Informer<Node>,
     /// The heartbeats of nodes.
@@ -104,11 +106,28 @@ impl Context {
                     service.map(|name| format!("{}/{name}", slice.namespace())).into_iter().collect()
                 })
                 .spawn(stop.clone()),
+            endpoints: lean(&client).spawn(stop.clone()),
             nodes: lean(&client).spawn(stop.clone()),
             leases: lean::<Lease>(&client).namespace(NODE_LEASES).spawn(stop.clone()),
             client,
             stop,
         }
+    }
+
+    /// What the informers have not listed yet.
+    #[must_use]
+    pub fn not_synced(&self) -> Vec<&'static str> {
+        let informers = [
+            ("pods", self.pods.has_synced()),
+            ("deployments", self.deployments.has_synced()),
+            ("replicasets", self.replica_sets.has_synced()),
+            ("services", self.services.has_synced()),
+            ("endpointslices", self.endpoint_slices.has_synced()),
+            ("endpoints", self.endpoints.has_synced()),
+            ("nodes", self.nodes.has_synced()),
+            ("leases", self.leases.has_synced()),
+        ];
+        informers.into_iter().filter(|(_, synced)| !synced).map(|(name, _)| name).collect()
     }
 
     /// A recorder for a controller.

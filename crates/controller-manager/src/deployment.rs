@@ -18,6 +18,8 @@ use crate::{Context, Error, owned};
 mod annotations;
 mod conditions;
 mod decide;
+#[cfg(test)]
+mod golden;
 mod rolling;
 mod scale;
 mod status;

@@ -22,6 +22,9 @@ mod endpoint;
 
 pub use decide::{Action, Snapshot, reconcile};
 
+pub(crate) use decide::{families, selects};
+pub(crate) use endpoint::{differs, endpoint, has_place, ports};
+
 /// The label that names a slice's Service.
 pub(crate) const SERVICE_NAME: &str = "kubernetes.io/service-name";
 /// The label that says who keeps a slice.

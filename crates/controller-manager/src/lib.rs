@@ -6,8 +6,10 @@
 //! What a controller writes is noted in the informer at once, so that its next decision sees its own writes; no
 //! controller counts what it expects to see.
 
+mod config;
 mod context;
 pub mod deployment;
+pub mod endpoints;
 pub mod endpointslice;
 pub mod garbagecollector;
 mod manager;
@@ -22,5 +24,5 @@ pub mod podgc;
 pub mod replicaset;
 
 pub use context::{Context, Error};
-pub use manager::run;
+pub use manager::{Manager, run};
 pub use options::Options;

@@ -1,19 +1,19 @@
 //! Start-up: health, election, then all controllers.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Context as _;
 use futures::future::{BoxFuture, join_all};
-use gantry_client::leader::Settings;
+use gantry_client::leader::{Lost, Settings};
 use gantry_client::{Client, Config, LeaderElector};
-use gantry_telemetry::{health, notify, shutdown};
+use gantry_telemetry::health::Checks;
+use gantry_telemetry::{notify, shutdown};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::{
-    Context, Options, deployment, endpointslice, garbagecollector, namespace, nodeipam, nodelifecycle, podgc,
-    replicaset,
+    Context, Options, deployment, endpoints, endpointslice, garbagecollector, namespace, nodeipam,
+    nodelifecycle, podgc, replicaset,
 };
 
 /// The health port.
@@ -26,49 +26,85 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     options.common.init("gantry-controller-manager")?;
     let stop = shutdown();
     let config = Config::from_kubeconfig(&options.kubeconfig)?.user_agent("gantry-controller-manager");
-    let client = Client::new(config)?;
-
-    // A candidate that waits is ready: it is what takes over.
-    let leading = Arc::new(AtomicBool::new(false));
-    let checks = health::Checks::new();
-    let is_leading = leading.clone();
-    checks.livez("leading", move || {
-        let _ = is_leading.load(Ordering::Relaxed);
-        Ok(())
-    });
-    options.common.serve_health(HEALTH, checks, stop.clone()).await.context("cannot serve health")?;
+    let manager = Manager::new(options, Client::new(config)?);
+    let health = manager.options.common.serve_health(HEALTH, manager.checks(), stop.clone());
+    health.await.context("cannot serve health")?;
     notify::ready();
+    manager.run(stop).await?;
+    notify::stopping();
+    Ok(())
+}
 
-    let work = async |until: CancellationToken| {
-        leading.store(true, Ordering::Relaxed);
-        control(Context::start(options.clone(), client.clone(), until)).await;
-    };
-    if options.leader_elect {
+/// A controller manager: a candidate, then all controllers.
+#[derive(Debug)]
+pub struct Manager {
+    options: Options,
+    client: Client,
+    settings: Settings,
+    /// Set once it leads.
+    context: Arc<OnceLock<Context>>,
+}
+
+impl Manager {
+    /// Prepares to run.
+    #[must_use]
+    pub fn new(options: Options, client: Client) -> Self {
         let settings = Settings {
             lease_duration: options.leader_elect_lease_duration,
             renew_deadline: options.leader_elect_renew_deadline,
             retry_period: options.leader_elect_retry_period,
             ..Settings::new(LEASE)
         };
-        LeaderElector::new(&client, settings).run(stop, work).await?;
-    } else {
-        work(stop).await;
+        Self { options, client, settings, context: Arc::default() }
     }
-    notify::stopping();
-    Ok(())
+
+    /// Sets who it is in the election, where several run in one process.
+    #[must_use]
+    pub fn identity(mut self, identity: &str) -> Self {
+        identity.clone_into(&mut self.settings.identity);
+        self
+    }
+
+    /// What tells whether it works. A candidate that waits is ready: it is what takes over.
+    #[must_use]
+    pub fn checks(&self) -> Checks {
+        let checks = Checks::new();
+        let context = self.context.clone();
+        checks.readyz("informer-sync", move || match context.get().map(Context::not_synced) {
+            Some(waiting) if !waiting.is_empty() => Err(format!("{} not listed yet", waiting.join(", "))),
+            _ => Ok(()),
+        });
+        checks
+    }
+
+    /// Runs the controllers, once this process leads, until `stop` or until the lead is lost.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), Lost> {
+        let Self { options, client, settings, context } = self;
+        let (elects, candidate) = (options.leader_elect, client.clone());
+        let work = async move |until: CancellationToken| {
+            control(context.get_or_init(|| Context::start(options, client, until))).await;
+        };
+        if elects {
+            LeaderElector::new(&candidate, settings).run(stop, work).await
+        } else {
+            work(stop).await;
+            Ok(())
+        }
+    }
 }
 
 /// Runs all controllers until the context's end.
-async fn control(context: Context) {
+async fn control(context: &Context) {
     let controllers: Vec<BoxFuture<'_, ()>> = vec![
-        Box::pin(deployment::run(&context)),
-        Box::pin(replicaset::run(&context)),
-        Box::pin(endpointslice::run(&context)),
-        Box::pin(nodeipam::run(&context)),
-        Box::pin(nodelifecycle::run(&context)),
-        Box::pin(garbagecollector::run(&context)),
-        Box::pin(namespace::run(&context)),
-        Box::pin(podgc::run(&context)),
+        Box::pin(deployment::run(context)),
+        Box::pin(replicaset::run(context)),
+        Box::pin(endpointslice::run(context)),
+        Box::pin(endpoints::run(context)),
+        Box::pin(nodeipam::run(context)),
+        Box::pin(nodelifecycle::run(context)),
+        Box::pin(garbagecollector::run(context)),
+        Box::pin(namespace::run(context)),
+        Box::pin(podgc::run(context)),
     ];
     info!(controllers = controllers.len(), "controllers started");
     join_all(controllers).await;

@@ -1,11 +1,14 @@
 //! Flags, under upstream's names.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Parser};
-use gantry_telemetry::CommonFlags;
+use gantry_telemetry::{CommonFlags, config};
 use ipnet::Ipv4Net;
+
+use crate::config::ControllerManagerConfiguration;
 
 /// The controllers that drive the cluster towards its desired state.
 #[derive(Debug, Clone, Parser)]
@@ -75,6 +78,10 @@ pub struct Options {
     #[arg(long, default_value_t = 5)]
     pub concurrent_service_endpoint_syncs: usize,
 
+    /// Services whose Endpoints objects are worked on at once.
+    #[arg(long, default_value_t = 5)]
+    pub concurrent_endpoint_syncs: usize,
+
     /// Namespaces that are deleted at once.
     #[arg(long, default_value_t = 10)]
     pub concurrent_namespace_syncs: usize,
@@ -98,6 +105,15 @@ pub struct Options {
     /// The pause between attempts to get or renew the lease.
     #[arg(long, value_parser = duration, default_value = "2s")]
     pub leader_elect_retry_period: Duration,
+}
+
+impl Options {
+    /// Reads a command line, and the configuration file that it names.
+    pub fn load(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, config::Error> {
+        config::parse_flags::<Self, ControllerManagerConfiguration>(arguments, |options| {
+            options.common.config.clone()
+        })
+    }
 }
 
 /// A duration as upstream's flags take it, such as `40s`, `1m30s` or `500ms`.

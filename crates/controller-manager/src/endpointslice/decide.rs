@@ -43,7 +43,7 @@ pub enum Action {
 }
 
 /// Whether a Service selects a pod. One without a selector has its endpoints from elsewhere.
-pub(super) fn selects(service: &Service, pod: &Pod) -> bool {
+pub(crate) fn selects(service: &Service, pod: &Pod) -> bool {
     let Some(spec) = &service.spec else { return false };
     !spec.selector.is_empty()
         && spec.selector.iter().all(|(key, value)| pod.meta().labels.get(key) == Some(value))
@@ -128,7 +128,8 @@ fn wanted(service: &Service, snapshot: &Snapshot) -> Wanted {
     wanted
 }
 
-fn families(service: &Service) -> Vec<String> {
+/// The families of addresses that a Service has.
+pub(crate) fn families(service: &Service) -> Vec<String> {
     let spec = service.spec.clone().unwrap_or_default();
     if !spec.ip_families.is_empty() {
         return spec.ip_families;

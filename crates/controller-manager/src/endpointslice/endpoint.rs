@@ -11,12 +11,12 @@ use crate::pod::Pod;
 
 /// Whether a pod has a place in slices: it has an address, and its containers have not ended for good. A pod that is
 /// being deleted keeps its place until then, because connections may still be open.
-pub(super) fn has_place(pod: &Pod) -> bool {
+pub(crate) fn has_place(pod: &Pod) -> bool {
     !pod.is_finished() && !address(pod).is_empty()
 }
 
 /// Whether slices may say something else about `new` than about `old`.
-pub(super) fn differs(old: &Pod, new: &Pod) -> bool {
+pub(crate) fn differs(old: &Pod, new: &Pod) -> bool {
     let facts = |pod: &Pod| {
         (
             pod.is_ready(),
@@ -46,7 +46,7 @@ pub(super) fn addresses(pod: &Pod, family: &str) -> Vec<String> {
 }
 
 /// The endpoint of a pod.
-pub(super) fn endpoint(
+pub(crate) fn endpoint(
     service: &Service,
     pod: &Pod,
     family: &str,
@@ -81,7 +81,7 @@ pub(super) fn endpoint(
 }
 
 /// The ports of a Service as this pod serves them. A port whose name the pod does not have is left out.
-pub(super) fn ports(service: &Service, pod: &Pod) -> Vec<EndpointPort> {
+pub(crate) fn ports(service: &Service, pod: &Pod) -> Vec<EndpointPort> {
     let ports = service.spec.as_ref().map(|spec| spec.ports.as_slice()).unwrap_or_default();
     ports
         .iter()

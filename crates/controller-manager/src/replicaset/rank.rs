@@ -52,3 +52,79 @@ fn magnitude(since: Option<&Time>, now: Timestamp) -> u32 {
     let seconds = u64::try_from(now.duration_since(since).as_secs()).unwrap_or(0);
     seconds.checked_ilog2().map_or(0, |magnitude| magnitude + 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::of;
+    use crate::pod::{ContainerStatus, Pod};
+    use crate::replicaset::decide::tests::{at, pod};
+    use gantry_api::scalars::Time;
+    use std::collections::HashMap;
+
+    /// Which of two pods goes: the left must.
+    fn check(what: &str, left: &Pod, right: &Pod) {
+        let neighbours: HashMap<String, usize> = [("crowded".to_owned(), 3), ("lonely".to_owned(), 1)].into();
+        let rank = |pod: &Pod| of(pod, &neighbours, at(100_000));
+        assert!(rank(left) < rank(right), "{what}: {:?} before {:?}", rank(left), rank(right));
+    }
+
+    fn with(mut pod: Pod, change: impl FnOnce(&mut Pod)) -> Pod {
+        change(&mut pod);
+        pod
+    }
+
+    fn cost(pod: Pod, cost: &str) -> Pod {
+        with(pod, |pod| {
+            pod.meta_mut().annotations.insert(super::DELETION_COST.into(), cost.into());
+        })
+    }
+
+    fn restarts(pod: Pod, counts: &[i32]) -> Pod {
+        with(pod, |pod| {
+            let statuses = counts.iter().map(|count| ContainerStatus { restart_count: *count }).collect();
+            pod.status.as_mut().unwrap().container_statuses = statuses;
+        })
+    }
+
+    fn created(pod: Pod, second: i64) -> Pod {
+        with(pod, |pod| pod.meta_mut().creation_timestamp = Some(Time::from(at(second))))
+    }
+
+    /// Each criterion decides where those before it are equal, whatever those after it say: the right pod is the worse
+    /// one by the next criterion.
+    #[test]
+    fn the_criteria_come_in_upstreams_order() {
+        let ready = |name: &str| pod(name, "lonely", "Running", Some(10));
+        check("unassigned", &cost(pod("a", "", "Pending", None), "9"), &pod("b", "lonely", "Pending", None));
+        check("phase", &pod("a", "lonely", "Pending", None), &pod("b", "lonely", "Unknown", None));
+        check("phase", &pod("a", "lonely", "Unknown", Some(10)), &pod("b", "lonely", "Running", None));
+        check("unready", &cost(pod("a", "lonely", "Running", None), "9"), &ready("b"));
+        check("cost", &cost(ready("a"), "-1"), &pod("b", "crowded", "Running", Some(10)));
+        check("cost", &ready("a"), &cost(pod("b", "crowded", "Running", Some(10)), "1"));
+        check(
+            "neighbours",
+            &pod("a", "crowded", "Running", Some(10)),
+            &pod("b", "lonely", "Running", Some(99_990)),
+        );
+        check("ready since", &pod("a", "lonely", "Running", Some(99_000)), &restarts(ready("b"), &[5]));
+        check("restarts", &restarts(ready("a"), &[0, 2]), &created(restarts(ready("b"), &[1, 1]), 99_990));
+        check("age", &created(ready("b"), 99_000), &ready("a"));
+    }
+
+    #[test]
+    fn pods_of_about_the_same_age_are_alike() {
+        let (first, second) = (created(pod("a", "lonely", "Running", Some(10)), 10), 20);
+        let other = created(pod("b", "lonely", "Running", Some(10)), second);
+        check("only the uid differs", &first, &other);
+        assert_eq!(
+            of(&first, &HashMap::new(), at(100_000)).age,
+            of(&other, &HashMap::new(), at(100_000)).age
+        );
+    }
+
+    #[test]
+    fn a_cost_that_is_no_number_counts_as_none() {
+        let odd = cost(pod("b", "lonely", "Running", Some(10)), "much");
+        check("zero", &pod("a", "lonely", "Running", Some(10)), &odd);
+    }
+}
