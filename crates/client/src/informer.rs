@@ -5,6 +5,7 @@
 //! store, its indexes and the events hold the same allocation.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use gantry_api::meta::v1::{ListOptions, ObjectMeta};
 use gantry_api::{Kind, Resource};
@@ -141,6 +142,7 @@ impl<T: Stored> Builder<T> {
             handlers: Mutex::new(Vec::new()),
             synced: watch::Sender::new(false),
             transform: self.transform,
+            position: AtomicI64::new(0),
         });
         let reflector = reflector::Reflector {
             client: self.client,
@@ -232,7 +234,12 @@ impl<T: Stored> Informer<T> {
     /// and need not guess what is still under way. The watch brings the same state later, and nothing happens then.
     pub fn note(&self, mut object: T) {
         self.shared.lighten(&mut object);
-        self.shared.apply(|store| store.upsert(object));
+        self.shared.apply(|store| {
+            // What the watch has passed and the store does not have was deleted meanwhile: the answer came late.
+            let key = ObjectKey::of_meta(object.metadata());
+            let passed = store::revision(&object) <= self.shared.position.load(Ordering::Relaxed);
+            if passed && store.get_key(&key).is_none() { None } else { store.upsert(object) }
+        });
     }
 
     /// Takes over that this process deleted an object at once. One that stays for a while, with a deletion time, is a
@@ -297,9 +304,17 @@ struct Shared<T> {
     handlers: Mutex<Vec<Handler<T>>>,
     synced: watch::Sender<bool>,
     transform: Option<Transform<T>>,
+    /// Every change up to this revision is in the store. Changes under the lock of the handlers only.
+    position: AtomicI64,
 }
 
 impl<T: Stored> Shared<T> {
+    /// Notes that every change up to a revision is in the store.
+    fn reached(&self, revision: i64) {
+        let _changing = self.handlers.lock();
+        self.position.fetch_max(revision, Ordering::Relaxed);
+    }
+
     /// Makes an object what is stored of it.
     fn lighten(&self, object: &mut T) {
         if let Some(transform) = &self.transform {

@@ -278,6 +278,32 @@ async fn what_this_process_wrote_is_seen_once() {
     assert_eq!(rig.replay.log(), ["+a", "-a"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_comes_after_the_deletion_brings_nothing_back() {
+    let rig = Rig::synced(Server::start()).await;
+    let pods = rig.server.client().api::<Pod>("default");
+    let created = pods.create(&pod("a")).await.unwrap();
+    rig.settled().await;
+    let changed = pods.update(&created).await.unwrap();
+    rig.settled().await;
+    rig.server.remove("pods", "default", "a");
+    rig.settled().await;
+    rig.informer.note(changed.clone());
+    rig.settled().await;
+    assert_eq!(rig.replay.log(), ["+a", "~a", "-a"]);
+    // The same where the deletion was learnt from a list.
+    let created = pods.create(&pod("b")).await.unwrap();
+    rig.settled().await;
+    rig.server.network().close();
+    rig.server.remove("pods", "default", "b");
+    rig.server.compact();
+    rig.server.listen();
+    rig.settled().await;
+    rig.informer.note(created);
+    rig.settled().await;
+    assert_eq!(rig.replay.log(), ["+b", "-b"]);
+}
+
 /// Changes and failures in random order: at the end, and whenever it is quiet, the informer knows what the server knows.
 #[tokio::test(start_paused = true)]
 async fn random_failures_lose_and_double_nothing() {

@@ -120,6 +120,7 @@ impl<T: Stored> Reflector<T> {
                             .apply(|store| if is_old(store) { store.remove(&key, None) } else { None });
                     }
                 }
+                self.shared.reached(revision);
                 return Ok(revision);
             }
             options.r#continue = metadata.r#continue;
@@ -165,6 +166,7 @@ impl<T: Stored> Reflector<T> {
                 }
             }
             *revision = event.revision.max(*revision);
+            self.shared.reached(*revision);
         }
     }
 

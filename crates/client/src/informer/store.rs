@@ -257,7 +257,7 @@ impl<T: Stored> Store<T> {
 }
 
 /// Zero, the oldest, for what is not a revision.
-fn revision<T: Stored>(object: &T) -> i64 {
+pub(super) fn revision<T: Stored>(object: &T) -> i64 {
     object.metadata().resource_version.parse().unwrap_or(0)
 }
 
