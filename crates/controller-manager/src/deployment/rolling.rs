@@ -83,8 +83,9 @@ pub(super) fn shrink_old(deployment: &Deployment, sets: &mut Sets, actions: &mut
         *target -= drop;
         spare -= drop;
     }
-    // Pods that serve go as far as the others, those of the new ReplicaSet included, make up for them.
-    let mut spare = sets.all().map(available).sum::<i32>() - minimum;
+    // Pods that serve go as far as the others, those of the new ReplicaSet included, make up for them. A status may
+    // still count pods that an earlier step gave up.
+    let mut spare = sets.all().map(|set| available(set).min(size(set))).sum::<i32>() - minimum;
     for target in &mut targets {
         let drop = (*target).min(spare).max(0);
         *target -= drop;

@@ -11,8 +11,8 @@ use crate::rig::{Cluster, eventually};
 use crate::workloads::{deployment, is_available};
 
 const FAST: [&str; 3] = [
-    "--leader-elect-lease-duration=5s",
-    "--leader-elect-renew-deadline=4s",
+    "--leader-elect-lease-duration=10s",
+    "--leader-elect-renew-deadline=8s",
     "--leader-elect-retry-period=200ms",
 ];
 

@@ -36,7 +36,7 @@ async fn the_pods_of_a_silent_node_are_replaced_elsewhere() {
         &[
             "--leader-elect=false",
             "--node-monitor-period=100ms",
-            "--node-monitor-grace-period=3s",
+            "--node-monitor-grace-period=8s",
             "--node-startup-grace-period=30s",
             "--node-eviction-rate=10",
         ],

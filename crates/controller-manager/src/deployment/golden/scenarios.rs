@@ -76,6 +76,21 @@ fn golden_broken_pods_go_first() {
 }
 
 #[test]
+fn golden_a_status_that_lags() {
+    let mut world = World::complete(4, &rolling(&json!(2), &json!(0)));
+    world.image("2");
+    world.look("step 1");
+    world.all_ready();
+    world.look("step 2");
+    world.look("step 3");
+    world.note("rs2 has 3 of 4 pods available, rs1 still counts the two that it gives up");
+    let status = world.sets[1].status.as_mut().unwrap();
+    (status.replicas, status.available_replicas) = (4, 3);
+    world.look("step 4");
+    world.check("a_status_that_lags");
+}
+
+#[test]
 fn golden_recreate() {
     let mut world = World::complete(2, &json!({"strategy": {"type": "Recreate"}}));
     let pod: WholePod = serde_json::from_value(json!({
