@@ -133,8 +133,13 @@ impl Error {
 
     /// A value is none of `supported`.
     #[must_use]
-    pub fn not_supported(path: Path, value: impl Into<serde_json::Value>, supported: &[&str]) -> Self {
-        let mut supported: Vec<String> = supported.iter().map(|value| format!("{value:?}")).collect();
+    pub fn not_supported(
+        path: Path,
+        value: impl Into<serde_json::Value>,
+        supported: &[impl AsRef<str>],
+    ) -> Self {
+        let mut supported: Vec<String> =
+            supported.iter().map(|value| format!("{:?}", value.as_ref())).collect();
         supported.sort();
         let detail = format!("supported values: {}", supported.join(", "));
         Self { r#type: ErrorType::NotSupported, path, value: value.into(), detail }

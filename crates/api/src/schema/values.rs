@@ -12,13 +12,14 @@ static VALUES: LazyLock<Values> = LazyLock::new(|| {
     let fields = messages.flat_map(|message| message.fields().collect::<Vec<_>>());
     let all = fields.map(|field| {
         let values = options(&field).map(|options| texts(&options, "values")).unwrap_or_default();
-        (field.full_name().to_owned(), values)
+        let name = field.full_name();
+        (name.strip_prefix("k8s.io.api.").unwrap_or(name).to_owned(), values)
     });
     all.filter(|(_, values)| !values.is_empty()).collect()
 });
 
-/// The values that a field takes, by its full name, such as `k8s.io.api.core.v1.PodSpec.restartPolicy`; none where it
-/// takes any.
+/// The values that a field takes, by its full name without `k8s.io.api`, such as `core.v1.PodSpec.restartPolicy`; none
+/// where it takes any.
 #[must_use]
 pub fn values(field: &str) -> &'static [String] {
     VALUES.get(field).map(Vec::as_slice).unwrap_or_default()
@@ -30,7 +31,7 @@ mod tests {
 
     #[test]
     fn the_schema_says_which_values_there_are() {
-        assert_eq!(values("k8s.io.api.core.v1.PodSpec.restartPolicy"), ["Always", "Never", "OnFailure"]);
-        assert!(values("k8s.io.api.core.v1.PodSpec.nodeName").is_empty());
+        assert_eq!(values("core.v1.PodSpec.restartPolicy"), ["Always", "Never", "OnFailure"]);
+        assert!(values("core.v1.PodSpec.nodeName").is_empty());
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    common::{NON_NEGATIVE, check, immutable, non_negative, one_of, shown},
+    common::{NON_NEGATIVE, check, enumerated, immutable, non_negative, shown},
     names, pod, selector, storage,
 };
 use crate::apps::v1::{
@@ -93,7 +93,7 @@ fn deployment_strategy(errors: &mut ErrorList, strategy: &DeploymentStrategy, pa
             errors.push(Error::required(rolling, "this should be defaulted and never be nil"));
         }
         ("RollingUpdate", Some(update)) => rolling_deployment(errors, update, &rolling),
-        (other, _) => one_of(errors, &path.child("type"), other, &["Recreate", "RollingUpdate"]),
+        (other, _) => enumerated(errors, &path.child("type"), other, "apps.v1.DeploymentStrategy.type"),
     }
 }
 
@@ -181,7 +181,9 @@ pub(crate) fn daemon_set(set: &DaemonSet) -> ErrorList {
             ("RollingUpdate", Some(update)) => {
                 rolling_daemon_set(&mut errors, update, &path.child("rollingUpdate"));
             }
-            (other, _) => one_of(&mut errors, &path.child("type"), other, &["OnDelete", "RollingUpdate"]),
+            (other, _) => {
+                enumerated(&mut errors, &path.child("type"), other, "apps.v1.DaemonSetUpdateStrategy.type");
+            }
         }
     }
     errors
@@ -218,11 +220,20 @@ pub(crate) fn stateful_set(set: &StatefulSet) -> ErrorList {
     let empty = StatefulSetSpec::default();
     let spec = set.spec.as_ref().unwrap_or(&empty);
     let path = Path::new("spec");
-    let policies = ["OrderedReady", "Parallel"];
-    one_of(&mut errors, &path.child("podManagementPolicy"), &spec.pod_management_policy, &policies);
+    enumerated(
+        &mut errors,
+        &path.child("podManagementPolicy"),
+        &spec.pod_management_policy,
+        "apps.v1.StatefulSetSpec.podManagementPolicy",
+    );
     if let Some(strategy) = &spec.update_strategy {
         let path = path.child("updateStrategy");
-        one_of(&mut errors, &path.child("type"), &strategy.r#type, &["OnDelete", "RollingUpdate"]);
+        enumerated(
+            &mut errors,
+            &path.child("type"),
+            &strategy.r#type,
+            "apps.v1.StatefulSetUpdateStrategy.type",
+        );
         let rolling = path.child("rollingUpdate");
         if let Some(update) = &strategy.rolling_update {
             if strategy.r#type == "OnDelete" {
@@ -236,8 +247,18 @@ pub(crate) fn stateful_set(set: &StatefulSet) -> ErrorList {
     }
     if let Some(retention) = &spec.persistent_volume_claim_retention_policy {
         let path = path.child("persistentVolumeClaimRetentionPolicy");
-        one_of(&mut errors, &path.child("whenDeleted"), &retention.when_deleted, &["Delete", "Retain"]);
-        one_of(&mut errors, &path.child("whenScaled"), &retention.when_scaled, &["Delete", "Retain"]);
+        enumerated(
+            &mut errors,
+            &path.child("whenDeleted"),
+            &retention.when_deleted,
+            "apps.v1.StatefulSetPersistentVolumeClaimRetentionPolicy.whenDeleted",
+        );
+        enumerated(
+            &mut errors,
+            &path.child("whenScaled"),
+            &retention.when_scaled,
+            "apps.v1.StatefulSetPersistentVolumeClaimRetentionPolicy.whenScaled",
+        );
     }
     let all = [
         ("replicas", spec.replicas),

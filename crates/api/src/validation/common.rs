@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::names::Problems;
 use crate::field::{Error, ErrorList, Path};
+use crate::schema;
 
 pub(crate) const IMMUTABLE: &str = "field is immutable";
 pub(crate) const NON_NEGATIVE: &str = "must be greater than or equal to 0";
@@ -33,18 +34,26 @@ pub(crate) fn positive(errors: &mut ErrorList, path: &Path, value: impl Into<i64
     }
 }
 
-pub(crate) fn one_of(errors: &mut ErrorList, path: &Path, value: &str, supported: &[&str]) {
-    if !supported.contains(&value) {
+pub(crate) fn one_of(errors: &mut ErrorList, path: &Path, value: &str, supported: &[impl AsRef<str>]) {
+    if !supported.iter().any(|supported| supported.as_ref() == value) {
         errors.push(Error::not_supported(path.clone(), value, supported));
     }
 }
 
-/// Like [`one_of`], and an empty value is one that is missing.
-pub(crate) fn required_one_of(errors: &mut ErrorList, path: &Path, value: &str, supported: &[&str]) {
+/// Checks an enumerated string, whose values the schema lists under the field's name, such as
+/// `core.v1.PodSpec.restartPolicy`.
+pub(crate) fn enumerated(errors: &mut ErrorList, path: &Path, value: &str, field: &str) {
+    let values = schema::values(field);
+    debug_assert!(!values.is_empty(), "the schema lists no values of {field}");
+    one_of(errors, path, value, values);
+}
+
+/// Like [`enumerated`], and an empty value is one that is missing.
+pub(crate) fn required_enumerated(errors: &mut ErrorList, path: &Path, value: &str, field: &str) {
     if value.is_empty() {
         errors.push(Error::required(path.clone(), ""));
     } else {
-        one_of(errors, path, value, supported);
+        enumerated(errors, path, value, field);
     }
 }
 

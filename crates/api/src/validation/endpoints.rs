@@ -1,7 +1,7 @@
 //! Endpoints and endpoint slices.
 
 use super::{
-    common::{check, immutable, one_of, required, required_one_of},
+    common::{check, enumerated, immutable, required, required_enumerated},
     names::{self, Problems},
 };
 use crate::core::v1::Endpoints;
@@ -11,7 +11,6 @@ use crate::field::{Error, ErrorList, Path};
 const MAX_ADDRESSES: usize = 100;
 const MAX_ENDPOINTS: usize = 1000;
 const MAX_PORTS: usize = 20_000;
-const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 
 pub(crate) fn endpoints(endpoints: &Endpoints) -> ErrorList {
     let mut errors = ErrorList::new();
@@ -41,7 +40,12 @@ pub(crate) fn endpoints(endpoints: &Endpoints) -> ErrorList {
             }
             let problems = names::port_number(port.port);
             errors.extend(problems.into_iter().map(|p| Error::invalid(path.child("port"), port.port, p)));
-            required_one_of(&mut errors, &path.child("protocol"), &port.protocol, &PROTOCOLS);
+            required_enumerated(
+                &mut errors,
+                &path.child("protocol"),
+                &port.protocol,
+                "core.v1.EndpointPort.protocol",
+            );
         }
     }
     errors
@@ -49,7 +53,12 @@ pub(crate) fn endpoints(endpoints: &Endpoints) -> ErrorList {
 
 pub(crate) fn slice(slice: &EndpointSlice) -> ErrorList {
     let mut errors = ErrorList::new();
-    required_one_of(&mut errors, &Path::new("addressType"), &slice.address_type, &["FQDN", "IPv4", "IPv6"]);
+    required_enumerated(
+        &mut errors,
+        &Path::new("addressType"),
+        &slice.address_type,
+        "discovery.v1.EndpointSlice.addressType",
+    );
     let path = Path::new("endpoints");
     if slice.endpoints.len() > MAX_ENDPOINTS {
         errors.push(Error::too_many(path.clone(), slice.endpoints.len(), MAX_ENDPOINTS));
@@ -118,7 +127,9 @@ fn ports(errors: &mut ErrorList, ports: &[EndpointPort], path: &Path) {
             errors.extend(problems.into_iter().map(|p| Error::invalid(path.child("port"), number, p)));
         }
         match &port.protocol {
-            Some(protocol) => one_of(errors, &path.child("protocol"), protocol, &PROTOCOLS),
+            Some(protocol) => {
+                enumerated(errors, &path.child("protocol"), protocol, "discovery.v1.EndpointPort.protocol");
+            }
             None => errors.push(Error::required(path.child("protocol"), "")),
         }
         if let Some(protocol) = &port.app_protocol {

@@ -1,13 +1,11 @@
 //! Nodes.
 
 use super::{
-    common::{check, immutable, required_one_of, shown},
+    common::{check, immutable, required_enumerated, shown},
     names, pod,
 };
 use crate::core::v1::{Node, NodeSpec, Taint};
 use crate::field::{Error, ErrorList, Path};
-
-const EFFECTS: [&str; 3] = ["NoExecute", "NoSchedule", "PreferNoSchedule"];
 
 pub(crate) fn node(node: &Node) -> ErrorList {
     let mut errors = ErrorList::new();
@@ -44,7 +42,7 @@ fn taints(errors: &mut ErrorList, taints: &[Taint], path: &Path) {
         if !problems.is_empty() {
             errors.push(Error::invalid(path.child("value"), taint.value.as_str(), problems.join(";")));
         }
-        required_one_of(errors, &path.child("effect"), &taint.effect, &EFFECTS);
+        required_enumerated(errors, &path.child("effect"), &taint.effect, "core.v1.Taint.effect");
         let same = |other: &Taint| other.key == taint.key && other.effect == taint.effect;
         if taints[..i].iter().any(same) {
             let mut error = Error::duplicate(path, shown(taint));

@@ -21,7 +21,7 @@ pub(crate) use self::{
 };
 
 use super::{
-    common::{check, one_of, required_one_of, shown},
+    common::{check, enumerated, required_enumerated, shown},
     meta, names,
 };
 use crate::core::v1::{Pod, PodSpec, PodTemplate, PodTemplateSpec, Volume};
@@ -86,11 +86,11 @@ fn pod_spec(errors: &mut ErrorList, spec: &PodSpec, path: &Path) {
     };
     volume::volumes(errors, &spec.volumes, &path.child("volumes"));
     container::containers(errors, spec, &surroundings, path);
-    required_one_of(
+    required_enumerated(
         errors,
         &path.child("restartPolicy"),
         &spec.restart_policy,
-        &["Always", "OnFailure", "Never"],
+        "core.v1.PodSpec.restartPolicy",
     );
     dns(errors, spec, path);
     meta::labels(errors, &spec.node_selector, &path.child("nodeSelector"));
@@ -110,10 +110,10 @@ fn pod_spec(errors: &mut ErrorList, spec: &PodSpec, path: &Path) {
         check(errors, &path, &gate.condition_type, names::qualified_name(&gate.condition_type));
     }
     if let Some(policy) = &spec.preemption_policy {
-        one_of(errors, &path.child("preemptionPolicy"), policy, &["PreemptLowerPriority", "Never"]);
+        enumerated(errors, &path.child("preemptionPolicy"), policy, "core.v1.PodSpec.preemptionPolicy");
     }
     if let Some(os) = &spec.os {
-        required_one_of(errors, &path.child("os").child("name"), &os.name, &["linux", "windows"]);
+        required_enumerated(errors, &path.child("os").child("name"), &os.name, "core.v1.PodOS.name");
     }
     let overhead = path.child("overhead");
     resources::resource_list(errors, &spec.overhead, &overhead);
@@ -161,8 +161,7 @@ fn times(errors: &mut ErrorList, spec: &PodSpec, path: &Path) {
 }
 
 fn dns(errors: &mut ErrorList, spec: &PodSpec, path: &Path) {
-    let policies = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
-    required_one_of(errors, &path.child("dnsPolicy"), &spec.dns_policy, &policies);
+    required_enumerated(errors, &path.child("dnsPolicy"), &spec.dns_policy, "core.v1.PodSpec.dnsPolicy");
     let path = path.child("dnsConfig");
     let nameservers =
         spec.dns_config.as_ref().map(|config| config.nameservers.as_slice()).unwrap_or_default();

@@ -4,30 +4,19 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::{
-    common::{one_of, required_one_of},
+    common::{enumerated, required_enumerated},
     pod,
 };
 use crate::core::v1::{LimitRange, LimitRangeItem, ResourceQuota, ResourceQuotaSpec};
 use crate::field::{Error, ErrorList, Path};
 use crate::scalars::Quantity;
 
-const SCOPES: [&str; 7] = [
-    "BestEffort",
-    "CrossNamespacePodAffinity",
-    "NotBestEffort",
-    "NotTerminating",
-    "PriorityClass",
-    "Terminating",
-    "VolumeAttributesClass",
-];
-
 pub(crate) fn limit_range(range: &LimitRange) -> ErrorList {
     let mut errors = ErrorList::new();
     let limits = range.spec.as_ref().map(|spec| spec.limits.as_slice()).unwrap_or_default();
     for (i, item) in limits.iter().enumerate() {
         let path = Path::new("spec").child("limits").index(i);
-        let kinds = ["Container", "PersistentVolumeClaim", "Pod"];
-        required_one_of(&mut errors, &path.child("type"), &item.r#type, &kinds);
+        required_enumerated(&mut errors, &path.child("type"), &item.r#type, "core.v1.LimitRangeItem.type");
         if limits[..i].iter().any(|other| other.r#type == item.r#type) {
             errors.push(Error::duplicate(path.child("type"), item.r#type.as_str()));
         }
@@ -89,7 +78,7 @@ pub(crate) fn quota(quota: &ResourceQuota) -> ErrorList {
     let path = Path::new("spec");
     pod::resource_list(&mut errors, &spec.hard, &path.child("hard"));
     for scope in &spec.scopes {
-        one_of(&mut errors, &path.child("scopes"), scope, &SCOPES);
+        enumerated(&mut errors, &path.child("scopes"), scope, "core.v1.ResourceQuotaSpec.scopes");
     }
     let has = |scope: &str| spec.scopes.iter().any(|other| other == scope);
     if has("BestEffort") && has("NotBestEffort") || has("Terminating") && has("NotTerminating") {

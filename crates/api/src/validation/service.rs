@@ -1,7 +1,7 @@
 //! Services.
 
 use super::{
-    common::{Unique, check, one_of, required, required_one_of, shown},
+    common::{Unique, check, enumerated, required, required_enumerated, shown},
     meta, names, pod,
 };
 use crate::core::v1::{Service, ServicePort, ServiceSpec};
@@ -9,7 +9,6 @@ use crate::field::{Error, ErrorList, Path};
 
 const HEADLESS: &str = "None";
 const AFFINITY_SECONDS_MAX: i32 = 86_400;
-const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
 const ONLY_BALANCED: &str = "may only be used when `type` is 'LoadBalancer'";
 
 pub(crate) fn service(service: &Service) -> ErrorList {
@@ -40,7 +39,7 @@ pub(crate) fn service_update(new: &Service, old: &Service) -> ErrorList {
 
 fn of_type(errors: &mut ErrorList, spec: &ServiceSpec, path: &Path) {
     let headless = spec.cluster_ip == HEADLESS;
-    required_one_of(errors, &path.child("type"), &spec.r#type, &TYPES);
+    required_enumerated(errors, &path.child("type"), &spec.r#type, "core.v1.ServiceSpec.type");
     match spec.r#type.as_str() {
         "ExternalName" => {
             if !spec.cluster_ip.is_empty() {
@@ -67,7 +66,12 @@ fn of_type(errors: &mut ErrorList, spec: &ServiceSpec, path: &Path) {
 }
 
 fn affinity(errors: &mut ErrorList, spec: &ServiceSpec, path: &Path) {
-    required_one_of(errors, &path.child("sessionAffinity"), &spec.session_affinity, &["ClientIP", "None"]);
+    required_enumerated(
+        errors,
+        &path.child("sessionAffinity"),
+        &spec.session_affinity,
+        "core.v1.ServiceSpec.sessionAffinity",
+    );
     let path = path.child("sessionAffinityConfig");
     let client = spec.session_affinity_config.as_ref().and_then(|config| config.client_ip.as_ref());
     match spec.session_affinity.as_str() {
@@ -102,7 +106,7 @@ fn ports(errors: &mut ErrorList, spec: &ServiceSpec, path: &Path) {
         errors.extend(
             problems.into_iter().map(|problem| Error::invalid(path.child("port"), port.port, problem)),
         );
-        required_one_of(errors, &path.child("protocol"), &port.protocol, &["SCTP", "TCP", "UDP"]);
+        required_enumerated(errors, &path.child("protocol"), &port.protocol, "core.v1.ServicePort.protocol");
         if spec.r#type != "ExternalName" {
             pod::port(errors, port.target_port.as_ref(), &path.child("targetPort"));
         }
@@ -180,14 +184,13 @@ fn addresses(errors: &mut ErrorList, spec: &ServiceSpec, path: &Path) {
     }
     for (i, family) in spec.ip_families.iter().enumerate() {
         let path = path.child("ipFamilies").index(i);
-        one_of(errors, &path, family, &["IPv4", "IPv6"]);
+        enumerated(errors, &path, family, "core.v1.ServiceSpec.ipFamilies");
         if spec.ip_families[..i].contains(family) {
             errors.push(Error::duplicate(path, family.as_str()));
         }
     }
     if let Some(policy) = &spec.ip_family_policy {
-        let supported = ["PreferDualStack", "RequireDualStack", "SingleStack"];
-        one_of(errors, &path.child("ipFamilyPolicy"), policy, &supported);
+        enumerated(errors, &path.child("ipFamilyPolicy"), policy, "core.v1.ServiceSpec.ipFamilyPolicy");
     }
     for (i, address) in spec.external_ips.iter().enumerate() {
         check(errors, &path.child("externalIPs").index(i), address, names::endpoint_ip(address));
@@ -200,18 +203,27 @@ fn traffic(errors: &mut ErrorList, spec: &ServiceSpec, path: &Path) {
     let outside = path.child("externalTrafficPolicy");
     let policy = spec.external_traffic_policy.as_str();
     if reachable {
-        required_one_of(errors, &outside, policy, &["Cluster", "Local"]);
+        required_enumerated(errors, &outside, policy, "core.v1.ServiceSpec.externalTrafficPolicy");
     } else if !policy.is_empty() {
         errors.push(Error::invalid(outside, policy, "may only be set for externally-accessible services"));
     }
     if let Some(policy) = &spec.internal_traffic_policy {
-        one_of(errors, &path.child("internalTrafficPolicy"), policy, &["Cluster", "Local"]);
+        enumerated(
+            errors,
+            &path.child("internalTrafficPolicy"),
+            policy,
+            "core.v1.ServiceSpec.internalTrafficPolicy",
+        );
     } else if spec.r#type != "ExternalName" {
         required(errors, &path.child("internalTrafficPolicy"), "");
     }
     if let Some(distribution) = &spec.traffic_distribution {
-        let supported = ["PreferClose", "PreferSameNode", "PreferSameZone"];
-        one_of(errors, &path.child("trafficDistribution"), distribution, &supported);
+        enumerated(
+            errors,
+            &path.child("trafficDistribution"),
+            distribution,
+            "core.v1.ServiceSpec.trafficDistribution",
+        );
     }
     if spec.health_check_node_port < 0 {
         let path = path.child("healthCheckNodePort");

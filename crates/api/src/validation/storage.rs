@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{
-    common::{check, immutable, one_of, required, shown},
+    common::{check, enumerated, immutable, required, shown},
     names, pod, selector,
 };
 use crate::core::v1::{
@@ -13,9 +13,6 @@ use crate::core::v1::{
 use crate::field::{Error, ErrorList, Path};
 use crate::scalars::Quantity;
 
-const ACCESS_MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
-const VOLUME_MODES: [&str; 2] = ["Block", "Filesystem"];
-
 fn access_modes(errors: &mut ErrorList, modes: &[String], path: &Path) {
     let path = path.child("accessModes");
     if modes.is_empty() {
@@ -23,7 +20,7 @@ fn access_modes(errors: &mut ErrorList, modes: &[String], path: &Path) {
         return;
     }
     for mode in modes {
-        one_of(errors, &path, mode, &ACCESS_MODES);
+        enumerated(errors, &path, mode, "core.v1.PersistentVolumeClaimSpec.accessModes");
     }
     if modes.len() > 1 && modes.iter().any(|mode| mode == "ReadWriteOncePod") {
         let detail = "may not use ReadWriteOncePod with other access modes";
@@ -64,7 +61,7 @@ pub(crate) fn claim_spec(errors: &mut ErrorList, spec: Option<&PersistentVolumeC
         check(errors, &path.child("storageClassName"), class, names::dns1123_subdomain(class));
     }
     if let Some(mode) = &spec.volume_mode {
-        one_of(errors, &path.child("volumeMode"), mode, &VOLUME_MODES);
+        enumerated(errors, &path.child("volumeMode"), mode, "core.v1.PersistentVolumeClaimSpec.volumeMode");
     }
     if let Some(source) = &spec.data_source {
         let path = path.child("dataSource");
@@ -121,9 +118,13 @@ pub(crate) fn volume(volume: &PersistentVolume) -> ErrorList {
     for (name, amount) in &spec.capacity {
         storage_amount(&mut errors, Some(amount), &capacity.key(name));
     }
-    let policies = ["Delete", "Recycle", "Retain"];
     let policy = path.child("persistentVolumeReclaimPolicy");
-    one_of(&mut errors, &policy, &spec.persistent_volume_reclaim_policy, &policies);
+    enumerated(
+        &mut errors,
+        &policy,
+        &spec.persistent_volume_reclaim_policy,
+        "core.v1.PersistentVolumeSpec.persistentVolumeReclaimPolicy",
+    );
     source(&mut errors, spec, &path);
     if let Some(terms) = spec.node_affinity.as_ref().and_then(|affinity| affinity.required.as_ref()) {
         pod::node_selector(&mut errors, terms, &path.child("nodeAffinity").child("required"));
@@ -133,7 +134,7 @@ pub(crate) fn volume(volume: &PersistentVolume) -> ErrorList {
         check(&mut errors, &path.child("storageClassName"), &spec.storage_class_name, problems);
     }
     if let Some(mode) = &spec.volume_mode {
-        one_of(&mut errors, &path.child("volumeMode"), mode, &VOLUME_MODES);
+        enumerated(&mut errors, &path.child("volumeMode"), mode, "core.v1.PersistentVolumeSpec.volumeMode");
     }
     errors
 }

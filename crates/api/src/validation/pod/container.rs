@@ -3,10 +3,8 @@
 use super::{Surroundings, environment, handler, mount, resources, security};
 use crate::core::v1::{Container, ContainerPort, PodSpec, Probe};
 use crate::field::{Error, ErrorList, Path};
-use crate::validation::common::{Unique, check, one_of, required, required_one_of};
+use crate::validation::common::{Unique, check, enumerated, required, required_enumerated};
 use crate::validation::names;
-
-const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sort {
@@ -78,10 +76,18 @@ fn validate(
 ) {
     container_name(errors, &container.name, path);
     image(errors, &container.image, &path.child("image"));
-    let policies = ["Always", "IfNotPresent", "Never"];
-    required_one_of(errors, &path.child("imagePullPolicy"), &container.image_pull_policy, &policies);
-    let policies = ["FallbackToLogsOnError", "File"];
-    one_of(errors, &path.child("terminationMessagePolicy"), &container.termination_message_policy, &policies);
+    required_enumerated(
+        errors,
+        &path.child("imagePullPolicy"),
+        &container.image_pull_policy,
+        "core.v1.Container.imagePullPolicy",
+    );
+    enumerated(
+        errors,
+        &path.child("terminationMessagePolicy"),
+        &container.termination_message_policy,
+        "core.v1.Container.terminationMessagePolicy",
+    );
     ports(errors, &container.ports, around.host_network, &path.child("ports"));
     environment::variables(errors, &container.env, &path.child("env"));
     environment::sources(errors, &container.env_from, &path.child("envFrom"));
@@ -90,7 +96,7 @@ fn validate(
     resources::resize_policy(errors, container, &path.child("resizePolicy"));
     security::container(errors, container.security_context.as_ref(), &path.child("securityContext"));
     if let Some(policy) = &container.restart_policy {
-        one_of(errors, &path.child("restartPolicy"), policy, &["Always", "Never", "OnFailure"]);
+        enumerated(errors, &path.child("restartPolicy"), policy, "core.v1.Container.restartPolicy");
     }
     if sort == Sort::Init {
         not_for_init(errors, container, path);
@@ -160,7 +166,12 @@ fn ports(errors: &mut ErrorList, ports: &[ContainerPort], host_network: bool, pa
             let detail = "must match `hostPort` when `hostNetwork` is true";
             errors.push(Error::invalid(number.clone(), port.container_port, detail));
         }
-        required_one_of(errors, &path.child("protocol"), &port.protocol, &PROTOCOLS);
+        required_enumerated(
+            errors,
+            &path.child("protocol"),
+            &port.protocol,
+            "core.v1.ContainerPort.protocol",
+        );
         // Two names for one port are common; the same line twice is a mistake.
         if ports[..i].contains(port) && port.name.is_empty() && port.host_port == 0 {
             errors.push(Error::duplicate(number, port.container_port));

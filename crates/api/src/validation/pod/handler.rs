@@ -6,7 +6,7 @@ use crate::core::v1::{
 };
 use crate::field::{Error, ErrorList, Path};
 use crate::scalars::IntOrString;
-use crate::validation::common::{check, non_negative, one_of, positive, required};
+use crate::validation::common::{check, enumerated, non_negative, positive, required};
 use crate::validation::names;
 
 pub(super) fn probe(errors: &mut ErrorList, probe: Option<&Probe>, path: &Path) {
@@ -124,7 +124,7 @@ fn sleep(errors: &mut ErrorList, action: &SleepAction, grace: Option<i64>, path:
 fn http_get(errors: &mut ErrorList, action: &HttpGetAction, path: &Path) {
     required(errors, &path.child("path"), &action.path);
     port(errors, action.port.as_ref(), &path.child("port"));
-    one_of(errors, &path.child("scheme"), &action.scheme, &["HTTP", "HTTPS"]);
+    enumerated(errors, &path.child("scheme"), &action.scheme, "core.v1.HTTPGetAction.scheme");
     for (i, header) in action.http_headers.iter().enumerate() {
         let path = path.child("httpHeaders").index(i).child("name");
         check(errors, &path, &header.name, names::http_header(&header.name));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::core::v1::{Container, Volume, VolumeMount};
 use crate::field::{Error, ErrorList, Path};
-use crate::validation::common::{Unique, one_of};
+use crate::validation::common::{Unique, enumerated};
 
 pub(super) fn mounts(
     errors: &mut ErrorList,
@@ -66,12 +66,16 @@ fn sub_paths(errors: &mut ErrorList, mount: &VolumeMount, path: &Path) {
 
 fn modes(errors: &mut ErrorList, mount: &VolumeMount, path: &Path) {
     if let Some(propagation) = &mount.mount_propagation {
-        let supported = ["Bidirectional", "HostToContainer", "None"];
-        one_of(errors, &path.child("mountPropagation"), propagation, &supported);
+        enumerated(
+            errors,
+            &path.child("mountPropagation"),
+            propagation,
+            "core.v1.VolumeMount.mountPropagation",
+        );
     }
     let Some(recursive) = &mount.recursive_read_only else { return };
     let path = path.child("recursiveReadOnly");
-    one_of(errors, &path, recursive, &["Disabled", "Enabled", "IfPossible"]);
+    enumerated(errors, &path, recursive, "core.v1.VolumeMount.recursiveReadOnly");
     if recursive != "Disabled" && !mount.read_only {
         errors.push(Error::forbidden(path, "may only be specified when readOnly is true"));
     }

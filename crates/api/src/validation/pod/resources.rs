@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::core::v1::{Container, ResourceRequirements};
 use crate::field::{Error, ErrorList, Path};
 use crate::scalars::Quantity;
-use crate::validation::common::{NON_NEGATIVE, Unique, check, required_one_of};
+use crate::validation::common::{NON_NEGATIVE, Unique, check, required_enumerated};
 use crate::validation::names;
 
 const NANOS: i128 = 1_000_000_000;
@@ -88,9 +88,18 @@ pub(super) fn resize_policy(errors: &mut ErrorList, container: &Container, path:
     let mut resources = Unique::new();
     for (i, policy) in container.resize_policy.iter().enumerate() {
         let path = path.index(i);
-        required_one_of(errors, &path.child("resourceName"), &policy.resource_name, &["cpu", "memory"]);
-        let policies = ["NotRequired", "RestartContainer"];
-        required_one_of(errors, &path.child("restartPolicy"), &policy.restart_policy, &policies);
+        required_enumerated(
+            errors,
+            &path.child("resourceName"),
+            &policy.resource_name,
+            "core.v1.ContainerResizePolicy.resourceName",
+        );
+        required_enumerated(
+            errors,
+            &path.child("restartPolicy"),
+            &policy.restart_policy,
+            "core.v1.ContainerResizePolicy.restartPolicy",
+        );
         resources.check(errors, &path, &policy.resource_name);
     }
 }

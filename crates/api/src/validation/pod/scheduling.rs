@@ -5,12 +5,11 @@ use crate::core::v1::{
     PodSpec, Toleration, TopologySpreadConstraint, WeightedPodAffinityTerm,
 };
 use crate::field::{Error, ErrorList, Path};
-use crate::validation::common::{check, one_of, shown};
+use crate::validation::common::{check, enumerated, shown};
 use crate::validation::{names, selector};
 
 const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
 const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
-const EFFECTS: [&str; 3] = ["NoExecute", "NoSchedule", "PreferNoSchedule"];
 
 pub(super) fn affinity(errors: &mut ErrorList, affinity: Option<&Affinity>, path: &Path) {
     let Some(affinity) = affinity else { return };
@@ -179,7 +178,7 @@ fn toleration(errors: &mut ErrorList, toleration: &Toleration, path: &Path) {
         other => errors.push(Error::not_supported(operator, other, &["Equal", "Exists"])),
     }
     if !toleration.effect.is_empty() {
-        one_of(errors, &path.child("effect"), &toleration.effect, &EFFECTS);
+        enumerated(errors, &path.child("effect"), &toleration.effect, "core.v1.Toleration.effect");
     }
 }
 
@@ -195,7 +194,12 @@ pub(super) fn spread(errors: &mut ErrorList, constraints: &[TopologySpreadConstr
         }
         topology_key(errors, &constraint.topology_key, &path);
         let when = path.child("whenUnsatisfiable");
-        one_of(errors, &when, &constraint.when_unsatisfiable, &["DoNotSchedule", "ScheduleAnyway"]);
+        enumerated(
+            errors,
+            &when,
+            &constraint.when_unsatisfiable,
+            "core.v1.TopologySpreadConstraint.whenUnsatisfiable",
+        );
         if let Some(minimum) = constraint.min_domains {
             let path = path.child("minDomains");
             if minimum <= 0 {
@@ -213,7 +217,8 @@ pub(super) fn spread(errors: &mut ErrorList, constraints: &[TopologySpreadConstr
         ];
         for (field, policy) in policies {
             if let Some(policy) = policy {
-                one_of(errors, &path.child(field), policy, &["Honor", "Ignore"]);
+                let name = format!("core.v1.TopologySpreadConstraint.{field}");
+                enumerated(errors, &path.child(field), policy, &name);
             }
         }
         if let Some(labels) = &constraint.label_selector {

@@ -3,7 +3,7 @@
 use super::mount::descending_path;
 use crate::core::v1::{PodSecurityContext, SeccompProfile, SecurityContext};
 use crate::field::{Error, ErrorList, Path};
-use crate::validation::common::{Unique, one_of, required_one_of, shown};
+use crate::validation::common::{Unique, enumerated, required_enumerated, shown};
 
 const MAX_ID: i64 = i32::MAX as i64;
 
@@ -23,10 +23,20 @@ pub(super) fn pod(errors: &mut ErrorList, context: Option<&PodSecurityContext>, 
     }
     seccomp(errors, context.seccomp_profile.as_ref(), &path.child("seccompProfile"));
     if let Some(policy) = &context.fs_group_change_policy {
-        one_of(errors, &path.child("fsGroupChangePolicy"), policy, &["Always", "OnRootMismatch"]);
+        enumerated(
+            errors,
+            &path.child("fsGroupChangePolicy"),
+            policy,
+            "core.v1.PodSecurityContext.fsGroupChangePolicy",
+        );
     }
     if let Some(policy) = &context.supplemental_groups_policy {
-        one_of(errors, &path.child("supplementalGroupsPolicy"), policy, &["Merge", "Strict"]);
+        enumerated(
+            errors,
+            &path.child("supplementalGroupsPolicy"),
+            policy,
+            "core.v1.PodSecurityContext.supplementalGroupsPolicy",
+        );
     }
     let mut sysctls = Unique::new();
     for (i, sysctl) in context.sysctls.iter().enumerate() {
@@ -61,7 +71,7 @@ pub(super) fn container(errors: &mut ErrorList, context: Option<&SecurityContext
     id(errors, context.run_as_group, &path.child("runAsGroup"));
     seccomp(errors, context.seccomp_profile.as_ref(), &path.child("seccompProfile"));
     if let Some(kind) = &context.proc_mount {
-        one_of(errors, &path.child("procMount"), kind, &["Default", "Unmasked"]);
+        enumerated(errors, &path.child("procMount"), kind, "core.v1.SecurityContext.procMount");
     }
     if context.allow_privilege_escalation != Some(false) {
         return;
@@ -79,8 +89,7 @@ pub(super) fn container(errors: &mut ErrorList, context: Option<&SecurityContext
 
 fn seccomp(errors: &mut ErrorList, profile: Option<&SeccompProfile>, path: &Path) {
     let Some(profile) = profile else { return };
-    let kinds = ["Localhost", "RuntimeDefault", "Unconfined"];
-    required_one_of(errors, &path.child("type"), &profile.r#type, &kinds);
+    required_enumerated(errors, &path.child("type"), &profile.r#type, "core.v1.SeccompProfile.type");
     let path = path.child("localhostProfile");
     match (profile.r#type.as_str(), &profile.localhost_profile) {
         ("Localhost", None) => {

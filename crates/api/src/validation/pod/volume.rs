@@ -8,11 +8,9 @@ use crate::core::v1::{
     VolumeProjection, VolumeSource,
 };
 use crate::field::{Error, ErrorList, Path};
-use crate::validation::common::{Unique, check, one_of, required};
+use crate::validation::common::{Unique, check, enumerated, required};
 use crate::validation::{meta, names};
 
-const HOST_PATHS: [&str; 8] =
-    ["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"];
 const TOKEN_SECONDS_MIN: i64 = 600;
 const TOKEN_SECONDS_MAX: i64 = 1 << 32;
 
@@ -99,7 +97,12 @@ fn source(errors: &mut ErrorList, source: &VolumeSource, path: &Path) {
     if let Some(image) = &source.image {
         let path = path.child("image");
         required(errors, &path.child("reference"), &image.reference);
-        one_of(errors, &path.child("pullPolicy"), &image.pull_policy, &["Always", "IfNotPresent", "Never"]);
+        enumerated(
+            errors,
+            &path.child("pullPolicy"),
+            &image.pull_policy,
+            "core.v1.ImageVolumeSource.pullPolicy",
+        );
     }
     if let Some(ephemeral) = &source.ephemeral
         && ephemeral.volume_claim_template.is_none()
@@ -124,7 +127,7 @@ pub(crate) fn host_path(errors: &mut ErrorList, host: &HostPathVolumeSource, pat
     }
     no_backsteps(errors, &host.path, &path.child("path"));
     if let Some(kind) = &host.r#type {
-        one_of(errors, &path.child("type"), kind, &HOST_PATHS);
+        enumerated(errors, &path.child("type"), kind, "core.v1.HostPathVolumeSource.type");
     }
 }
 
