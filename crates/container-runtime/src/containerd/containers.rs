@@ -29,6 +29,10 @@ const SIGKILL: i32 = 9;
 /// How long a killed process may take to end before removing its container fails.
 const KILL_LIMIT: Duration = Duration::from_secs(30);
 
+/// How long containerd may take to undo a start whose caller is gone, and how often it is looked at.
+const UNDOING: Duration = Duration::from_millis(50);
+const UNDOING_ROUNDS: u32 = 200;
+
 /// A container that is created and not started, with all that its start needs and answers.
 pub(super) struct Prepared {
     created: Created,
@@ -64,6 +68,16 @@ impl Inner {
                 Err(error) => return Err(error),
             },
         };
+        let prepared = match (prepared, &recorded) {
+            // The record is new, so the layer is what a killed predecessor left behind.
+            (Err(error), Ok(_)) if error.is_already_exists() => {
+                match self.remove_snapshot(&config.id).await {
+                    Ok(()) => self.prepare(&config.id, &image.chain_id).await,
+                    Err(error) => Err(error),
+                }
+            }
+            (prepared, _) => prepared,
+        };
         match (prepared, recorded) {
             (Ok(mounts), Ok(created_at)) => {
                 let status = ContainerStatus {
@@ -77,6 +91,8 @@ impl Inner {
                 self.prepared.lock().insert(config.id, Prepared { created, mounts, status });
                 Ok(())
             }
+            // A killed predecessor got no further than the record: it has its layer now, and can be started.
+            (Ok(_), Err(error)) if error.is_already_exists() => Err(error),
             (Ok(_), Err(error)) => {
                 self.undo(self.remove_snapshot(&config.id)).await;
                 Err(error)
@@ -162,11 +178,11 @@ impl Inner {
     pub(super) async fn start(&self, id: &str) -> Result<ContainerStatus> {
         let _guard = self.locks.lock(id).await;
         let prepared = self.prepared.lock().remove(id);
+        let recovered = prepared.is_none();
         let Prepared { created, mounts, mut status } = match prepared {
             Some(prepared) => prepared,
             None => self.find_prepared(id).await?,
         };
-        let mut tasks = self.connection.tasks();
         let stdin = if created.stdin { self.stdin_pipe(id)? } else { String::new() };
         let message = CreateTaskRequest {
             container_id: id.to_owned(),
@@ -177,30 +193,83 @@ impl Inner {
             terminal: created.tty,
             ..CreateTaskRequest::default()
         };
-        let request = self.connection.request(message, LONG);
-        match call("create task", LONG, tasks.create(request)).await {
-            Ok(_) => {}
-            // A kubelet that was killed right here left it behind.
-            Err(error) if error.is_already_exists() => self.require_unstarted(id).await?,
-            Err(error) => return Err(error),
-        }
+        self.create_task(message, recovered).await?;
         // The time is written before the process can end, and beside the start, so that it costs nothing.
         let started_at = SystemTime::now();
         let started = self.set_label(id, record::STARTED, record::format_time(started_at));
         let message = StartRequest { container_id: id.to_owned(), exec_id: String::new() };
         let request = self.connection.request(message, LONG);
-        let (labelled, started) = tokio::join!(started, call("start task", LONG, tasks.start(request)));
-        let pid = started?.pid;
+        let mut tasks = self.connection.tasks();
+        let starting = async { Ok(call("start task", LONG, tasks.start(request)).await?.pid) };
+        let (labelled, pid) = tokio::join!(started, async {
+            // What a killed predecessor began can make containerd keep its answer to itself, or refuse.
+            if recovered { self.until_running(id, starting).await } else { starting.await }
+        });
+        let pid = pid?;
         labelled?;
         status.state = ContainerState::Running { pid, started_at };
         Ok(status)
+    }
+
+    /// Makes the container's process, or finds the one that a killed predecessor left behind. Where containerd is
+    /// still undoing what that one began, it is waited for.
+    async fn create_task(&self, message: CreateTaskRequest, recovered: bool) -> Result<()> {
+        const LEFTOVERS: [&str; 4] =
+            ["file exists", "container with id exists", "already exists", "failed to start shim"];
+        let rounds = if recovered { UNDOING_ROUNDS } else { 1 };
+        for round in 1..=rounds {
+            let request = self.connection.request(message.clone(), LONG);
+            match call("create task", LONG, self.connection.tasks().create(request)).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.is_already_exists() => {
+                    return self.require_unstarted(&message.container_id).await;
+                }
+                Err(Error::Runtime { reason, .. })
+                    if round < rounds && LEFTOVERS.iter().any(|text| reason.contains(text)) =>
+                {
+                    tracing::debug!(id = message.container_id, reason, "a former start is being undone");
+                    tokio::time::sleep(UNDOING).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let reason = "what a former attempt left behind does not go away".to_owned();
+        Err(Error::Unavailable { call: "create task", reason })
+    }
+
+    /// Waits for the answer to a start, or until the process is seen to run.
+    async fn until_running(&self, id: &str, starting: impl Future<Output = Result<u32>>) -> Result<u32> {
+        let running = async || {
+            let task = self.task(id).await.ok().flatten()?;
+            (task.status() == Status::Running).then_some(task.pid)
+        };
+        tokio::pin!(starting);
+        // Bounded by the limit of the call.
+        loop {
+            tokio::select! {
+                answer = &mut starting => match answer {
+                    Ok(pid) => return Ok(pid),
+                    Err(error) => return running().await.ok_or(error),
+                },
+                () = tokio::time::sleep(UNDOING) => {
+                    if let Some(pid) = running().await {
+                        return Ok(pid);
+                    }
+                }
+            }
+        }
     }
 
     /// What [`Inner::create`] prepared, found again after a restart of the kubelet.
     async fn find_prepared(&self, id: &str) -> Result<Prepared> {
         let mut container = self.find(id).await?.ok_or_else(|| missing(id))?;
         let (created, started, _) = record::take(id, &mut container.labels)?;
-        if started.is_some() {
+        // The start is recorded and sent side by side: one may have been cut off.
+        let sent = match started {
+            Some(_) => self.task(id).await?.is_none_or(|task| task.status() != Status::Created),
+            None => false,
+        };
+        if sent {
             let state = "started before".into();
             return Err(Error::WrongState {
                 id: id.to_owned(),
@@ -359,7 +428,16 @@ impl Inner {
             let task = tasks.remove(&container.id);
             Self::compose(inner, container, task)
         };
-        containers.into_iter().map(status).collect()
+        let mut statuses = containers.into_iter().map(status).collect::<Result<Vec<_>>>()?;
+        // containerd leaves out of its list what does not answer at that moment: whoever is missing is asked for.
+        for status in statuses.iter_mut().filter(|status| matches!(status.state, ContainerState::Lost { .. }))
+        {
+            match Self::status(inner, &status.id).await {
+                Err(error) if error.is_not_found() => {}
+                again => *status = again?,
+            }
+        }
+        Ok(statuses)
     }
 
     /// Puts together what the record and the task say. An end that was missed is written down on the way.
