@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::metrics::Metrics;
 
 /// Starts at the same time for each CPU: while one waits for the kernel, another uses the CPU.
-const PER_CPU: usize = 2;
+const PER_CPU: usize = 3;
 const LEAST: usize = 4;
 /// Whoever has waited this long goes on without a slot: what holds them all is stuck.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic in a helper is the test's report")]
 
+mod cni;
 mod node;
 
 use std::sync::atomic::{AtomicBool, Ordering};

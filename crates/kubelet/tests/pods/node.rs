@@ -222,6 +222,8 @@ pub(crate) struct Node {
     pub(crate) cluster: Arc<FakeCluster>,
     pub(crate) sandboxes: Arc<FakeSandboxes>,
     pub(crate) network: Arc<FakeNetwork>,
+    /// Used instead of `network` where there is one.
+    plugins: Option<Arc<dyn PodNetwork>>,
     pub(crate) dir: tempfile::TempDir,
     kubelet: Option<tokio::task::JoinHandle<()>>,
 }
@@ -229,6 +231,12 @@ pub(crate) struct Node {
 impl Node {
     /// A node with the image `web:1` and a kubelet that runs.
     pub(crate) fn start() -> Self {
+        Self::start_with(|_| None)
+    }
+
+    /// A node whose pods are connected by the network that `plugins` makes in the node's directory.
+    pub(crate) fn start_with(plugins: impl FnOnce(&Path) -> Option<Arc<dyn PodNetwork>>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
         let runtime = Arc::new(FakeRuntime::new());
         runtime.add_image("web:1", ImageConfig::default());
         let mut node = Self {
@@ -236,7 +244,8 @@ impl Node {
             cluster: Arc::default(),
             sandboxes: Arc::default(),
             network: Arc::default(),
-            dir: tempfile::tempdir().unwrap(),
+            plugins: plugins(dir.path()),
+            dir,
             kubelet: None,
         };
         node.start_kubelet();
@@ -245,7 +254,7 @@ impl Node {
 
     pub(crate) fn start_kubelet(&mut self) {
         let dir = self.dir.path();
-        let network: Arc<dyn PodNetwork> = self.network.clone();
+        let network: Arc<dyn PodNetwork> = self.plugins.clone().unwrap_or_else(|| self.network.clone());
         let host = Host {
             runtime: self.runtime.clone(),
             cluster: self.cluster.clone(),

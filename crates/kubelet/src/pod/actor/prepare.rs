@@ -90,7 +90,8 @@ pub(super) async fn sandbox(job: Job) -> Result<Connected, Trouble> {
         None => job.host.facts.addresses.clone(),
     };
     phases.done("network");
-    write_hosts(&job, &addresses).await?;
+    let (writer, shown) = (job.clone(), addresses.clone());
+    blocking(move || write_hosts(&writer, &shown)).await?;
     phases.done("hosts");
     job.host.metrics.run_sandbox.observe(phases.elapsed().as_secs_f64());
     tracing::debug!(pod = pod.name, namespace = pod.namespace, "sandbox made in {phases}");
@@ -191,10 +192,10 @@ fn make_volumes(
 }
 
 /// Writes a pod's `/etc/hosts`, which needs its addresses. Containers see the file itself, so it is written in place.
-async fn write_hosts(job: &Job, addresses: &[IpAddr]) -> Result<(), Trouble> {
+fn write_hosts(job: &Job, addresses: &[IpAddr]) -> Result<(), Trouble> {
     let spec = job.pod.spec.clone().unwrap_or_default();
     let text = if spec.host_network {
-        let node = tokio::fs::read_to_string("/etc/hosts").await;
+        let node = std::fs::read_to_string("/etc/hosts");
         hosts::node_file(
             &node.map_err(|error| mount_failed(format!("/etc/hosts: {error}")))?,
             &spec.host_aliases,
@@ -205,12 +206,8 @@ async fn write_hosts(job: &Job, addresses: &[IpAddr]) -> Result<(), Trouble> {
         let domain = hosts::domain_name(&spec, &hostname, namespace, &job.host.facts.dns.domain);
         hosts::pod_file(addresses, &hostname, domain.as_deref(), &spec.host_aliases)
     };
-    let path = job.paths.hosts();
-    tokio::fs::create_dir_all(job.paths.root()).await.map_err(|error| mount_failed(error.to_string()))?;
-    if tokio::fs::read_to_string(&path).await.is_ok_and(|current| current == text) {
-        return Ok(());
-    }
-    tokio::fs::write(&path, text).await.map_err(|error| mount_failed(format!("{}: {error}", path.display())))
+    std::fs::create_dir_all(job.paths.root()).map_err(|error| mount_failed(error.to_string()))?;
+    write(&job.paths.hosts(), &text)
 }
 
 fn write(path: &std::path::Path, text: &str) -> Result<(), Trouble> {

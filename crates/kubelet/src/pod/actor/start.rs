@@ -58,6 +58,7 @@ impl StartJob {
     pub(super) async fn run(self) -> Result<ContainerStatus, StartTrouble> {
         let host = &self.job.host;
         let mut phases = Phases::begin(&host.metrics);
+        tracing::debug!(id = self.identity().id(), "container is to start");
         self.remove_obsolete().await;
         let objects = self.job.unless_stopped(self.job.references.objects()).await?;
         phases.done("references");
@@ -69,6 +70,7 @@ impl StartJob {
         phases.done("turn");
         self.create(&identity, &image, &objects).await?;
         phases.done("create");
+        tracing::debug!(id, "container made in {phases}");
         if self.job.stop.is_cancelled() {
             return Err(StartTrouble::Cancelled);
         }
