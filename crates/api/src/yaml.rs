@@ -4,6 +4,8 @@
 //! [`crate::schema::check`] to find. Aliases are expanded within a budget: a document of a few lines that expands to
 //! gigabytes is refused as soon as the budget is spent.
 
+mod merge;
+mod scalar;
 mod transcode;
 
 use serde::Deserialize;
@@ -70,7 +72,7 @@ pub fn documents(text: &str, limits: &Limits) -> Result<Vec<Vec<u8>>, YamlError>
     }
     let mut all = Vec::new();
     for document in serde_yaml::Deserializer::from_str(text) {
-        let json = transcode::to_json(document, limits)?;
+        let json = transcode::to_json(document, text, limits)?;
         if json != b"null" {
             all.push(json);
         }
@@ -126,6 +128,47 @@ mod tests {
         let strings = format!("a: &x {long}\nb: [{}]\n", vec!["*x"; 100].join(","));
         let error = to_json(&strings).unwrap_err().to_string();
         assert!(error.contains("more than"), "{error}");
+    }
+
+    #[test]
+    fn numbers_with_leading_zeros_are_read_as_kubernetes_reads_them() {
+        assert_eq!(
+            json("a: 0644\nb: '0644'\nc: \"0644\"\nd: [0755,\"0755\", 0o17, 089]\n0644: x\n"),
+            r#"{"a":420,"b":"0644","c":"0644","d":[493,"0755",15,89],"420":"x"}"#
+        );
+        assert_eq!(json("a: &m 0644\nb: *m\nc: |\n  0644\n"), r#"{"a":420,"b":420,"c":"0644\n"}"#);
+    }
+
+    #[test]
+    fn merge_keys_fill_in_what_is_missing() {
+        let base = "base: &base {a: 1, b: {c: 2}}\n";
+        assert_eq!(
+            json(&format!("{base}one: {{<<: *base, a: 3}}\ntwo:\n  a: 4\n  <<: *base\n")),
+            r#"{"base":{"a":1,"b":{"c":2}},"one":{"a":3,"b":{"c":2}},"two":{"a":4,"b":{"c":2}}}"#
+        );
+        // Of several, the earlier wins; what is merged may itself have merged.
+        assert_eq!(
+            json("x: &x {a: 1}\ny: &y {<<: *x, a: 2, b: 3}\nz: {<<: [*x, *y]}\n"),
+            r#"{"x":{"a":1},"y":{"a":2,"b":3},"z":{"a":1,"b":3}}"#
+        );
+        // In quotes it is a key like others.
+        assert_eq!(json("\"<<\": {a: 1}\n"), r#"{"<<":{"a":1}}"#);
+        for wrong in ["<<: 5\n", "<<: [5]\n", "<<: [[{a: 1}]]\n"] {
+            assert!(to_json(wrong).unwrap_err().to_string().contains("<<"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn merges_expand_within_the_budget() {
+        let mut bomb = String::from("l0: &l0 {a0: 0, b0: 0}\n");
+        for level in 1..200 {
+            let below = level - 1;
+            bomb.push_str(&format!(
+                "l{level}: &l{level} {{<<: *l{below}, x{level}: *l{below}, y{level}: *l{below}}}\n"
+            ));
+        }
+        let error = to_json(&bomb).unwrap_err().to_string();
+        assert!(error.contains("more than") || error.contains("repetition"), "{error}");
     }
 
     #[test]

@@ -1,16 +1,23 @@
 //! YAML events to JSON text, without a value in between.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-use super::{Limits, YamlError};
+use super::scalar::{Source, with_leading_zero};
+use super::{Limits, YamlError, merge};
 
-/// Writes one document as JSON.
-pub(super) fn to_json(document: serde_yaml::Deserializer<'_>, limits: &Limits) -> Result<Vec<u8>, YamlError> {
+/// Writes one document of `text` as JSON.
+pub(super) fn to_json(
+    document: serde_yaml::Deserializer<'_>,
+    text: &str,
+    limits: &Limits,
+) -> Result<Vec<u8>, YamlError> {
     let out = RefCell::new(Out { json: Vec::new(), nodes: 0 });
-    let node = Node { out: &out, limits, depth: 0 };
+    let node = Node { out: &out, source: Source(text), limits, depth: 0 };
     node.deserialize(document).map_err(|error| YamlError::Invalid(error.to_string()))?;
     Ok(out.into_inner().json)
 }
@@ -23,12 +30,20 @@ struct Out {
 #[derive(Clone, Copy)]
 struct Node<'a> {
     out: &'a RefCell<Out>,
+    source: Source<'a>,
     limits: &'a Limits,
     depth: usize,
 }
 
-/// A key: like a scalar, but always a string in JSON.
+/// A key: like a scalar, but always a string in JSON. A merge key writes nothing.
 struct Key<'a>(Node<'a>);
+
+/// What a key is.
+#[derive(PartialEq, Eq)]
+enum Written {
+    Key,
+    Merge,
+}
 
 impl Node<'_> {
     fn push<E: serde::de::Error>(self, text: &[u8]) -> Result<(), E> {
@@ -53,6 +68,38 @@ impl Node<'_> {
 
     fn string<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
         self.push(&serde_json::to_vec(text).map_err(E::custom)?)
+    }
+
+    /// The number that a plain scalar is although YAML 1.2 takes it for a string.
+    fn number(self, borrowed: &str) -> Option<i64> {
+        with_leading_zero(borrowed).filter(|_| self.source.is_plain(borrowed))
+    }
+
+    /// Adds to the mapping that begins at `start` what merge keys say and it does not have.
+    fn merge<E: serde::de::Error>(
+        self,
+        start: usize,
+        keys: &[Range<usize>],
+        merged: &[Vec<u8>],
+    ) -> Result<(), E> {
+        let mut known: HashSet<Vec<u8>> =
+            keys.iter().map(|key| self.out.borrow().json[key.clone()].to_vec()).collect();
+        for json in merged {
+            for (key, value) in merge::entries(json).map_err(E::custom)? {
+                if known.contains(&key) {
+                    continue;
+                }
+                self.count()?;
+                if self.out.borrow().json.len() > start {
+                    self.push(b",")?;
+                }
+                self.push(&key)?;
+                self.push(b":")?;
+                self.push(value)?;
+                known.insert(key);
+            }
+        }
+        Ok(())
     }
 
     fn inner<E: serde::de::Error>(self) -> Result<Self, E> {
@@ -108,6 +155,13 @@ impl<'de> Visitor<'de> for Node<'_> {
         self.string(value)
     }
 
+    fn visit_borrowed_str<E: serde::de::Error>(self, value: &'de str) -> Result<(), E> {
+        match self.number(value) {
+            Some(number) => self.visit_i64(number),
+            None => self.string(value),
+        }
+    }
+
     fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
         self.push(b"null")
     }
@@ -133,19 +187,35 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
         let inner = self.inner()?;
         self.push(b"{")?;
-        let mut first = true;
+        let start = self.out.borrow().json.len();
+        let (mut keys, mut merged) = (Vec::new(), Vec::new());
         loop {
             let before = self.out.borrow().json.len();
-            if !first {
+            if before > start {
                 self.push(b",")?;
             }
-            if entries.next_key_seed(Key(inner))?.is_none() {
-                self.out.borrow_mut().json.truncate(before);
-                return self.push(b"}");
+            let key = self.out.borrow().json.len();
+            match entries.next_key_seed(Key(inner))? {
+                Some(Written::Key) => {
+                    keys.push(key..self.out.borrow().json.len());
+                    self.push(b":")?;
+                    entries.next_value_seed(inner)?;
+                }
+                Some(Written::Merge) => {
+                    // Its value is written where it stands, so that it counts, and then taken out.
+                    entries.next_value_seed(inner)?;
+                    let mut out = self.out.borrow_mut();
+                    merged.push(out.json.split_off(key));
+                    out.json.truncate(before);
+                }
+                None => {
+                    self.out.borrow_mut().json.truncate(before);
+                    if !merged.is_empty() {
+                        self.merge(start, &keys, &merged)?;
+                    }
+                    return self.push(b"}");
+                }
             }
-            first = false;
-            self.push(b":")?;
-            entries.next_value_seed(inner)?;
         }
     }
 
@@ -170,42 +240,52 @@ impl<'de> DeserializeSeed<'de> for After<'_> {
 }
 
 impl<'de> DeserializeSeed<'de> for Key<'_> {
-    type Value = ();
+    type Value = Written;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Written, D::Error> {
         self.0.count()?;
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Key<'_> {
-    type Value = ();
+    type Value = Written;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a scalar as the key of a mapping")
     }
 
-    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<(), E> {
-        self.0.string(if value { "true" } else { "false" })
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Written, E> {
+        self.0.string(if value { "true" } else { "false" }).map(|()| Written::Key)
     }
 
-    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
-        self.0.string(&value.to_string())
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Written, E> {
+        self.0.string(&value.to_string()).map(|()| Written::Key)
     }
 
-    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
-        self.0.string(&value.to_string())
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Written, E> {
+        self.0.string(&value.to_string()).map(|()| Written::Key)
     }
 
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
-        self.0.string(&value.to_string())
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Written, E> {
+        self.0.string(&value.to_string()).map(|()| Written::Key)
     }
 
-    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
-        self.0.string(value)
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Written, E> {
+        self.0.string(value).map(|()| Written::Key)
     }
 
-    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
-        self.0.string("null")
+    fn visit_borrowed_str<E: serde::de::Error>(self, value: &'de str) -> Result<Written, E> {
+        if value == "<<" && self.0.source.is_plain(value) {
+            return Ok(Written::Merge);
+        }
+        match self.0.number(value) {
+            Some(number) => self.visit_i64(number),
+            None => self.visit_str(value),
+        }
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Written, E> {
+        self.0.string("null").map(|()| Written::Key)
     }
 }
