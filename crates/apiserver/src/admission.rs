@@ -7,10 +7,12 @@ pub(crate) mod services;
 use gantry_api::Object;
 use gantry_api::core::v1::{Namespace, Pod};
 
+use crate::verbs::Settings;
+
 /// Completes a new object.
-pub(crate) fn on_create(object: &mut dyn Object) {
+pub(crate) fn on_create(object: &mut dyn Object, settings: &Settings) {
     if let Some(pod) = object.downcast_mut::<Pod>() {
-        pods::complete(pod);
+        pods::complete(pod, settings.tolerations);
     }
 }
 

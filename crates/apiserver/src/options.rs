@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use gantry_store::{ClientIdentity, EtcdConfig, EtcdStore, MemoryStore, Store, TlsConfig};
@@ -11,7 +12,7 @@ use gantry_telemetry::CommonFlags;
 
 use crate::nodes::NodeTlsFiles;
 use crate::server::TlsFiles;
-use crate::verbs::Settings;
+use crate::verbs::{Settings, Tolerations};
 
 /// The API server of a Gantry cluster: gRPC and the Kubernetes REST API on one TLS port.
 #[derive(Debug, Clone, Parser)]
@@ -36,6 +37,22 @@ pub struct Options {
     /// The key of the certificate for etcd (PEM).
     #[arg(long, value_name = "FILE", requires = "etcd_certfile")]
     pub etcd_keyfile: Option<PathBuf>,
+
+    /// Below which key everything is stored in etcd.
+    #[arg(long, default_value = "/registry", value_name = "KEY", value_parser = key_prefix)]
+    pub etcd_prefix: String,
+
+    /// How long events are kept; 0s for ever.
+    #[arg(long, default_value = "1h", value_name = "DURATION", value_parser = duration)]
+    pub event_ttl: Duration,
+
+    /// How long a pod that says nothing stays on a node that is not ready.
+    #[arg(long, default_value_t = 300, value_name = "SECONDS", value_parser = clap::value_parser!(i64).range(0..))]
+    pub default_not_ready_toleration_seconds: i64,
+
+    /// How long a pod that says nothing stays on a node that is not reachable.
+    #[arg(long, default_value_t = 300, value_name = "SECONDS", value_parser = clap::value_parser!(i64).range(0..))]
+    pub default_unreachable_toleration_seconds: i64,
 
     /// An address to listen on; may be repeated.
     #[arg(long, default_value = "0.0.0.0", value_name = "IP")]
@@ -123,6 +140,19 @@ fn port_range(text: &str) -> Result<RangeInclusive<u16>, String> {
     Ok(first..=last)
 }
 
+fn key_prefix(text: &str) -> Result<String, String> {
+    if text.trim_matches('/').is_empty() {
+        return Err(format!("{text:?} is not a key like /registry"));
+    }
+    Ok(text.to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let invalid = || format!("{text:?} is not a duration like 1h or 90s");
+    let parsed: gantry_api::scalars::Duration = text.parse().map_err(|_| invalid())?;
+    u64::try_from(parsed.duration).map(Duration::from_nanos).map_err(|_| invalid())
+}
+
 impl Options {
     /// The addresses to listen on.
     #[must_use]
@@ -159,6 +189,12 @@ impl Options {
             service_cidr: self.service_cluster_ip_range,
             node_ports: self.service_node_port_range.clone(),
             advertise: (advertise, port),
+            etcd_prefix: self.etcd_prefix.clone(),
+            event_ttl: self.event_ttl,
+            tolerations: Tolerations {
+                not_ready: self.default_not_ready_toleration_seconds,
+                unreachable: self.default_unreachable_toleration_seconds,
+            },
         }
     }
 

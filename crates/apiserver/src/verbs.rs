@@ -18,6 +18,7 @@ mod write;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream::BoxStream;
 use gantry_api::meta::v1::ListMeta;
@@ -104,6 +105,27 @@ pub struct Settings {
     pub node_ports: std::ops::RangeInclusive<u16>,
     /// Where this server is reached, for the endpoints of the `kubernetes` Service.
     pub advertise: (IpAddr, u16),
+    /// Below which key everything is stored.
+    pub etcd_prefix: String,
+    /// How long events are kept; zero for ever.
+    pub event_ttl: Duration,
+    /// How long pods stay on nodes that are not well.
+    pub tolerations: Tolerations,
+}
+
+/// How long a pod that says nothing stays on a node that is not well, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tolerations {
+    /// On a node that is not ready.
+    pub not_ready: i64,
+    /// On a node that is not reachable.
+    pub unreachable: i64,
+}
+
+impl Default for Tolerations {
+    fn default() -> Self {
+        Self { not_ready: 300, unreachable: 300 }
+    }
 }
 
 /// The verbs, over a store.
@@ -117,7 +139,7 @@ impl Verbs {
     /// The verbs over `store`. Nothing is served before [`Verbs::run`].
     #[must_use]
     pub fn new(store: Arc<dyn Store>, settings: Settings) -> Arc<Self> {
-        let layout = Layout::default();
+        let layout = Layout::new(&settings.etcd_prefix);
         let cache = |kind: &'static Kind| {
             let keys = layout.resource(kind.group, kind.plural);
             (kind.message, Cache::new(kind, keys, store.clone()))
@@ -150,6 +172,11 @@ impl Verbs {
 
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.store
+    }
+
+    /// The full key of what is no object.
+    pub(crate) fn stored_key(&self, key: &str) -> String {
+        format!("/{}/{key}", self.settings.etcd_prefix.trim_matches('/'))
     }
 
     pub(crate) fn settings(&self) -> &Settings {

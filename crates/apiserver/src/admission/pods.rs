@@ -2,11 +2,10 @@
 
 use gantry_api::core::v1::{Pod, Toleration};
 
-/// How long a pod stays on a node that is not ready or not reachable.
-const TOLERATED_SECONDS: i64 = 300;
+use crate::verbs::Tolerations;
 
 /// Completes a new pod.
-pub(super) fn complete(pod: &mut Pod) {
+pub(super) fn complete(pod: &mut Pod, seconds: Tolerations) {
     let spec = pod.spec.get_or_insert_default();
     spec.priority.get_or_insert(0);
     spec.preemption_policy.get_or_insert_with(|| "PreemptLowerPriority".to_owned());
@@ -14,14 +13,17 @@ pub(super) fn complete(pod: &mut Pod) {
         "default".clone_into(&mut spec.service_account_name);
     }
     spec.service_account.clone_from(&spec.service_account_name);
-    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+    for (key, seconds) in [
+        ("node.kubernetes.io/not-ready", seconds.not_ready),
+        ("node.kubernetes.io/unreachable", seconds.unreachable),
+    ] {
         let tolerated = spec.tolerations.iter().any(|toleration| tolerates(toleration, key));
         if !tolerated {
             spec.tolerations.push(Toleration {
                 key: key.to_owned(),
                 operator: "Exists".to_owned(),
                 effect: "NoExecute".to_owned(),
-                toleration_seconds: Some(TOLERATED_SECONDS),
+                toleration_seconds: Some(seconds),
                 ..Toleration::default()
             });
         }
@@ -48,11 +50,14 @@ mod tests {
             ..Toleration::default()
         };
         pod.spec.get_or_insert_default().tolerations.push(own.clone());
-        complete(&mut pod);
-        complete(&mut pod);
+        let seconds = Tolerations { not_ready: 7, unreachable: 9 };
+        complete(&mut pod, seconds);
+        complete(&mut pod, seconds);
         let spec = pod.spec.unwrap();
         assert_eq!(spec.tolerations.len(), 2);
         assert_eq!(spec.tolerations[0], own);
+        assert_eq!(spec.tolerations[1].key, "node.kubernetes.io/unreachable");
+        assert_eq!(spec.tolerations[1].toleration_seconds, Some(9));
         assert_eq!((spec.priority, spec.service_account_name.as_str()), (Some(0), "default"));
     }
 }

@@ -65,7 +65,7 @@ impl Verbs {
     ) -> Result<Arc<Entry>, ApiError> {
         object.strategy_mut().set_defaults();
         object.strategy_mut().prepare_for_create();
-        admission::on_create(&mut *object);
+        admission::on_create(&mut *object, self.settings());
         let name = object.meta().name.clone();
         let mut errors = validation::meta::object_meta(kind, object.meta());
         errors.extend(object.strategy().validate());

@@ -11,9 +11,6 @@ use super::Verbs;
 use crate::cache::{Attributes, Cache, Entry, storage};
 use crate::status::ApiError;
 
-/// How long events are kept.
-const EVENT_TTL: Duration = Duration::from_secs(3600);
-
 /// An object ready to be stored.
 pub(super) struct Sealed {
     kind: &'static Kind,
@@ -44,10 +41,6 @@ impl Sealed {
         Ok(envelope::wrap(&kind.api_version(), kind.kind, &raw))
     }
 
-    fn ttl(&self) -> Option<Duration> {
-        (self.kind.plural == "events").then_some(EVENT_TTL)
-    }
-
     /// The entry once it is stored at `revision`; 0 if it is not, in a dry run.
     pub(super) fn entry(self, revision: i64) -> Arc<Entry> {
         Arc::new(Entry::new(self.kind, self.key, revision, &self.raw, self.attributes))
@@ -55,10 +48,16 @@ impl Sealed {
 }
 
 impl Verbs {
+    /// How long an object of the kind is kept; none for as long as nobody deletes it.
+    fn ttl(&self, kind: &Kind) -> Option<Duration> {
+        let ttl = self.settings().event_ttl;
+        (kind.plural == "events" && !ttl.is_zero()).then_some(ttl)
+    }
+
     /// Stores a new object.
     pub(super) async fn store_new(&self, cache: &Cache, sealed: Sealed) -> gantry_store::Result<Arc<Entry>> {
         let key = format!("{}{}", cache.keys().prefix(), sealed.key);
-        let revision = self.store.create(&key, sealed.value()?, sealed.ttl()).await?;
+        let revision = self.store.create(&key, sealed.value()?, self.ttl(sealed.kind)).await?;
         let entry = sealed.entry(revision);
         cache.wrote(&entry);
         Ok(entry)
@@ -72,7 +71,7 @@ impl Verbs {
         expected: i64,
     ) -> gantry_store::Result<Arc<Entry>> {
         let key = format!("{}{}", cache.keys().prefix(), sealed.key);
-        let revision = self.store.update(&key, sealed.value()?, expected, sealed.ttl()).await?;
+        let revision = self.store.update(&key, sealed.value()?, expected, self.ttl(sealed.kind)).await?;
         let entry = sealed.entry(revision);
         cache.wrote(&entry);
         Ok(entry)

@@ -33,6 +33,9 @@ impl Server {
             service_cidr: "10.96.0.0/12".parse().unwrap(),
             node_ports: 30000..=32767,
             advertise: ("192.0.2.1".parse().unwrap(), 6443),
+            etcd_prefix: "/registry".into(),
+            event_ttl: Duration::from_secs(3600),
+            tolerations: Default::default(),
         };
         let verbs = Verbs::new(store.clone(), settings);
         let stop = CancellationToken::new();

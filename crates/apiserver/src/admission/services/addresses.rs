@@ -11,8 +11,8 @@ use super::reserve::{Holder, Outcome, Reserved};
 use crate::status::{ApiError, Reason};
 use crate::verbs::Verbs;
 
-/// Where the reservations are.
-pub(super) const PREFIX: &str = "/registry/gantry/service-addresses/";
+/// Where the reservations are, below the prefix of all keys.
+pub(super) const PREFIX: &str = "gantry/service-addresses/";
 /// How many addresses are tried at random before the range counts as full.
 const TRIES: u32 = 256;
 

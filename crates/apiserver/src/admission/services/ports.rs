@@ -8,8 +8,8 @@ use super::reserve::{Holder, Outcome, Reserved};
 use crate::status::{ApiError, Reason};
 use crate::verbs::Verbs;
 
-/// Where the reservations are.
-pub(super) const PREFIX: &str = "/registry/gantry/node-ports/";
+/// Where the reservations are, below the prefix of all keys.
+pub(super) const PREFIX: &str = "gantry/node-ports/";
 const TRIES: usize = 64;
 
 /// The key of a port.

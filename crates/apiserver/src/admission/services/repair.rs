@@ -41,8 +41,10 @@ impl Verbs {
         let failed = |error| ApiError::from_store(Service::kind(), "", error);
         let mut reserved = HashSet::new();
         for prefix in [addresses::PREFIX, ports::PREFIX] {
-            let page = self.store().list(prefix, ListOptions::default()).await.map_err(failed)?;
-            reserved.extend(page.items.into_iter().map(|kv| kv.key));
+            let stored = self.stored_key(prefix);
+            let page = self.store().list(&stored, ListOptions::default()).await.map_err(failed)?;
+            let key = |full: String| format!("{prefix}{}", &full[stored.len()..]);
+            reserved.extend(page.items.into_iter().map(|kv| key(kv.key)));
         }
         // Read after the reservations: whatever was reserved for a Service that is there now is seen.
         let cache = self.cache(Service::kind())?;
@@ -52,7 +54,7 @@ impl Verbs {
             for key in held_by(&*entry.object()?) {
                 if !reserved.contains(&key) {
                     let holder = Bytes::copy_from_slice(entry.key().as_bytes());
-                    match self.store().create(&key, holder, None).await {
+                    match self.store().create(&self.stored_key(&key), holder, None).await {
                         Ok(_) => tracing::info!(key, service = %entry.key(), "restored a reservation"),
                         Err(Error::AlreadyExists { .. }) => {}
                         Err(error) => return Err(failed(error)),

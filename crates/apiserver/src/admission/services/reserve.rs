@@ -78,10 +78,11 @@ impl Verbs {
         }
         let failed = |error| ApiError::from_store(Service::kind(), &holder.name, error);
         if holder.dry_run {
-            let found = self.store().get(&key).await.map_err(failed)?;
+            let found = self.store().get(&self.stored_key(&key)).await.map_err(failed)?;
             return Ok(if found.kv.is_some() { Outcome::Taken } else { Outcome::Reserved });
         }
-        match self.store().create(&key, Bytes::copy_from_slice(holder.name.as_bytes()), None).await {
+        let value = Bytes::copy_from_slice(holder.name.as_bytes());
+        match self.store().create(&self.stored_key(&key), value, None).await {
             Ok(_) => {
                 reserved.took(key);
                 Ok(Outcome::Reserved)
@@ -104,7 +105,7 @@ impl Verbs {
     /// Gives reservations back.
     pub(crate) async fn release(&self, keys: Vec<String>) {
         for key in keys {
-            match self.store().delete(&key, None).await {
+            match self.store().delete(&self.stored_key(&key), None).await {
                 Ok(_) | Err(Error::NotFound { .. }) => {}
                 Err(error) => tracing::warn!(key, %error, "a reservation stays until the next repair"),
             }
