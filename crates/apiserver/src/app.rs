@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use gantry_store::Store;
 use gantry_telemetry::health::Checks;
 use tokio_util::sync::CancellationToken;
 
@@ -11,6 +12,7 @@ use crate::grpc;
 use crate::nodes::{NodeTlsError, Nodes};
 use crate::options::{self, Options};
 use crate::pipeline;
+use crate::readiness;
 use crate::rest;
 use crate::server::{self, Server};
 use crate::split::Split;
@@ -43,10 +45,15 @@ pub struct App {
 impl App {
     /// Binds the port and prepares the rest. etcd need not be there: until it is, nothing is ready.
     pub async fn build(options: &Options) -> Result<Self, Error> {
+        Self::over(options.store().await?, options)
+    }
+
+    /// The same over a store that is there already, whatever the options say of one.
+    pub fn over(store: Arc<dyn Store>, options: &Options) -> Result<Self, Error> {
         let server = Server::bind(&options.addresses(), &options.tls())?;
         let nodes = Nodes::new(&options.node_tls())?;
         let port = server.addresses().first().map_or(options.secure_port, SocketAddr::port);
-        let verbs = Verbs::new(options.store().await?, options.settings(port));
+        let verbs = Verbs::new(store, options.settings(port));
         Ok(Self { server, verbs, nodes })
     }
 
@@ -59,13 +66,7 @@ impl App {
     /// The server's checks: for `/readyz` here, and for the service manager.
     #[must_use]
     pub fn checks(&self) -> Checks {
-        let checks = Checks::new();
-        let verbs = Arc::clone(&self.verbs);
-        checks.readyz("informer-sync", move || match verbs.not_ready().as_slice() {
-            [] => Ok(()),
-            waiting => Err(format!("{} not listed yet", waiting.join(", "))),
-        });
-        checks
+        readiness::checks(&self.verbs)
     }
 
     /// Serves until `stop`, then drains.

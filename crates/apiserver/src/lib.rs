@@ -12,6 +12,7 @@ pub mod nodes;
 pub mod options;
 pub mod patch;
 pub mod pipeline;
+mod readiness;
 mod rest;
 pub mod server;
 mod split;

@@ -85,6 +85,18 @@ impl Checks {
         Report { kind, results: futures::future::join_all(runs).await }
     }
 
+    /// Runs the one check of this name; `None` where `kind` has no such check.
+    pub async fn report_one(&self, kind: Kind, name: &str) -> Option<Report> {
+        let applies = |check: &Check| kind == Kind::Ready || check.kind == Kind::Live;
+        let (named, others): (Vec<Check>, Vec<Check>) =
+            self.snapshot().into_iter().filter(applies).partition(|check| check.name == name);
+        let others: Vec<String> = others.into_iter().map(|check| check.name).collect();
+        if named.is_empty() {
+            return None;
+        }
+        Some(self.report(kind, &others).await)
+    }
+
     fn add(&self, name: &str, kind: Kind, run: Run) {
         let check = Check { name: name.to_owned(), kind, run };
         // A panic while the list is held cannot leave it half changed: it is one push or one assignment.
