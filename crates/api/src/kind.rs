@@ -83,6 +83,8 @@ pub struct Kind {
     pub subresources: &'static [Subresource],
     /// The full name of its message, such as `k8s.io.api.core.v1.Pod`.
     pub message: &'static str,
+    /// Whether an update of an object that is not there creates it.
+    pub created_by_update: bool,
     /// The columns of its table.
     pub columns: &'static [Column],
     pub(crate) new: fn() -> Box<dyn Object>,

@@ -32,6 +32,7 @@ macro_rules! kinds {
                         subresources: &[$(Subresource::$sub),*],
                         message: $message,
                         columns: <$type as crate::strategy::Strategy>::COLUMNS,
+                        created_by_update: <$type as crate::strategy::Strategy>::CREATED_BY_UPDATE,
                         new: kind::new::<$type>,
                         from_protobuf: kind::from_protobuf::<$type>,
                         from_value: kind::from_value::<$type>,

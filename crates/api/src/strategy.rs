@@ -56,6 +56,9 @@ pub trait Strategy: Resource {
     /// The columns of its table; [`Strategy::cells`] gives one cell for each.
     const COLUMNS: &'static [Column] = &[Column::NAME, Column::AGE];
 
+    /// Whether an update of an object that is not there creates it, as upstream does for some kinds.
+    const CREATED_BY_UPDATE: bool = false;
+
     /// Fills what the client left open. Idempotent.
     fn set_defaults(&mut self) {}
 

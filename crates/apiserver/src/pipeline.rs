@@ -5,6 +5,7 @@ mod authorization;
 mod body_limit;
 mod class;
 mod deadline;
+mod head;
 mod in_flight;
 mod middleware;
 mod panic;
@@ -43,6 +44,7 @@ where
     S::Future: Send + 'static,
 {
     ServiceBuilder::new()
+        .layer(layer(head::Head))
         .layer(layer(trace::Trace))
         .layer(layer(panic::CatchPanic))
         .layer(layer(authentication::Authentication))

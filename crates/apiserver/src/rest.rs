@@ -15,6 +15,7 @@ mod watch;
 use std::sync::Arc;
 
 use gantry_telemetry::health::Checks;
+use http::header::ACCEPT;
 use http::{Method, Request, Response};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
@@ -23,7 +24,7 @@ use self::accept::Accept;
 use self::path::Route;
 use self::query::Query;
 use crate::nodes::Nodes;
-use crate::pipeline::{Attributes, User, authorize, error_reply};
+use crate::pipeline::{Attributes, User, authorize};
 use crate::status::{ApiError, Reason};
 use crate::verbs::Verbs;
 
@@ -45,9 +46,10 @@ impl Rest {
 
     /// Answers a request; an error is an answer too.
     pub(crate) async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        let accept = request.headers().get(ACCEPT).cloned();
         match self.0.handle(request).await {
             Ok(response) => response,
-            Err(error) => error_reply(false, &error),
+            Err(error) => encode::error(accept, &error),
         }
     }
 }
@@ -77,15 +79,16 @@ impl Inner {
         let query = request.uri().query().unwrap_or_default();
         let (headers, parameters) = (request.headers(), Query::parse(query));
         match &route {
-            Route::Health { ready } => Ok(documents::health(&self.checks, *ready, query).await),
+            Route::Health { ready, check } => {
+                documents::health(&self.checks, *ready, check.as_deref(), query).await
+            }
             Route::Metrics => documents::metrics(),
             Route::OpenApi(rest) => openapi::answer(rest, headers),
             Route::Version => documents::version(&Accept::of(headers, true)?),
-            route => {
-                // Clients name a list of discovery types and end it with plain JSON.
-                let accept = Accept::of(headers, parameters.pretty()?)?;
-                documents::discovery(route, headers, &accept)
-            }
+            route => match documents::aggregated(route, headers) {
+                Some(document) => Ok(document),
+                None => documents::discovery(route, &Accept::of(headers, parameters.pretty()?)?),
+            },
         }
     }
 }

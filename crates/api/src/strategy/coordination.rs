@@ -7,6 +7,7 @@ use crate::validation;
 
 impl Strategy for Lease {
     const COLUMNS: &'static [Column] = tables::config::LEASE;
+    const CREATED_BY_UPDATE: bool = true;
 
     fn validate(&self) -> ErrorList {
         validation::lease::lease(self)

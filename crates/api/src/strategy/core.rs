@@ -26,6 +26,7 @@ impl Strategy for ConfigMap {
 
 impl Strategy for Endpoints {
     const COLUMNS: &'static [Column] = tables::service::ENDPOINTS;
+    const CREATED_BY_UPDATE: bool = true;
 
     fn set_defaults(&mut self) {
         defaults::service::endpoints(self);
@@ -42,6 +43,7 @@ impl Strategy for Endpoints {
 
 impl Strategy for Event {
     const COLUMNS: &'static [Column] = tables::event::COLUMNS;
+    const CREATED_BY_UPDATE: bool = true;
 
     fn validate(&self) -> ErrorList {
         validation::event::core(self)
@@ -58,6 +60,7 @@ impl Strategy for Event {
 
 impl Strategy for LimitRange {
     const COLUMNS: &'static [Column] = tables::config::LIMIT_RANGE;
+    const CREATED_BY_UPDATE: bool = true;
 
     fn set_defaults(&mut self) {
         defaults::core::limit_range(self);
@@ -285,6 +288,7 @@ impl Strategy for Secret {
 
 impl Strategy for Service {
     const COLUMNS: &'static [Column] = tables::service::SERVICE;
+    const CREATED_BY_UPDATE: bool = true;
 
     fn set_defaults(&mut self) {
         defaults::service::service(self);
@@ -325,6 +329,7 @@ impl Strategy for ServiceAccount {
 
 impl Strategy for crate::events::v1::Event {
     const COLUMNS: &'static [Column] = tables::event::COLUMNS;
+    const CREATED_BY_UPDATE: bool = true;
 
     fn validate(&self) -> ErrorList {
         validation::event::events(self)

@@ -65,7 +65,9 @@ impl Service {
             }
             None | Some(Subresource::Status | Subresource::Finalize) => {
                 let object = object::decode(target.kind, request.object)?;
-                Ok(object::reply(&*self.verbs.update(&target, subresource, object, &options).await?))
+                let may_create = || may_create(user, &target);
+                let (entry, _) = self.verbs.put(&target, subresource, object, &options, may_create).await?;
+                Ok(object::reply(&entry))
             }
             Some(other) => Err(unsupported(&target, other, "update")),
         }
@@ -104,6 +106,19 @@ impl Service {
             Some(other) => Err(unsupported(&target, other, "delete")),
         }
     }
+}
+
+/// Whether the user may also create what an update creates.
+fn may_create(user: &User, target: &Target) -> Result<(), ApiError> {
+    let attributes = Attributes::Resource {
+        verb: "create",
+        group: target.kind.group,
+        resource: target.kind.plural,
+        subresource: "",
+        namespace: &target.namespace,
+        name: &target.name,
+    };
+    authorize(user, &attributes)
 }
 
 fn patch_type(r#type: api::PatchType) -> Result<PatchType, ApiError> {

@@ -100,8 +100,8 @@ impl<'a> Expected<'a> {
         ))
     }
 
-    /// Checks JSON text against the schema. Returns what to warn of.
-    pub(super) fn check(&self, json: &[u8], validation: FieldValidation) -> Result<Vec<String>, ApiError> {
+    /// Checks JSON text against the schema.
+    fn check(&self, json: &[u8], validation: FieldValidation) -> Result<Checked, ApiError> {
         let report = check::json(self.message, json)
             .map_err(|error| self.refused(self.kind, &format!("the body is not valid JSON: {error}")))?;
         if !report.types.is_empty() {
@@ -118,14 +118,23 @@ impl<'a> Expected<'a> {
         }
         let found: TypeMeta = serde_json::from_slice(json).unwrap_or_default();
         self.check_type(&found)?;
+        let clean = report.strict.is_empty();
         match validation {
-            FieldValidation::Strict if !report.strict.is_empty() => {
+            FieldValidation::Strict if !clean => {
                 Err(self.refused(self.kind, &format!("strict decoding error: {}", report.strict.join(", "))))
             }
-            FieldValidation::Warn => Ok(report.strict),
-            FieldValidation::Strict | FieldValidation::Ignore => Ok(Vec::new()),
+            FieldValidation::Warn => Ok(Checked { clean, warnings: report.strict }),
+            FieldValidation::Strict | FieldValidation::Ignore => Ok(Checked { clean, warnings: Vec::new() }),
         }
     }
+}
+
+/// JSON text that the schema allows.
+struct Checked {
+    /// Whether it has no unknown and no duplicate fields.
+    clean: bool,
+    /// What to warn of.
+    warnings: Vec<String>,
 }
 
 /// The object of a body, which must be of `kind`, and what to warn of.
@@ -141,9 +150,13 @@ pub(super) fn object(
         return Ok((object, Vec::new()));
     }
     let json = body.json()?;
-    let warnings = expected.check(&json, validation)?;
-    let object = kind.decode_json(&json).map_err(|error| expected.refused(kind.kind, &chain(&error)))?;
-    Ok((object, warnings))
+    let checked = expected.check(&json, validation)?;
+    let decoded = match last_of_duplicates(&json, &checked) {
+        Some(value) => kind.decode_value(value),
+        None => kind.decode_json(&json),
+    };
+    let object = decoded.map_err(|error| expected.refused(kind.kind, &chain(&error)))?;
+    Ok((object, checked.warnings))
 }
 
 /// The message of a body that is no object of a kind, such as a Scale.
@@ -158,10 +171,19 @@ pub(super) fn message<T: Message + Default + DeserializeOwned>(
         return Ok((message, Vec::new()));
     }
     let json = body.json()?;
-    let warnings = expected.check(&json, validation)?;
-    let message =
-        serde_json::from_slice(&json).map_err(|error| expected.refused(expected.kind, &error.to_string()))?;
-    Ok((message, warnings))
+    let checked = expected.check(&json, validation)?;
+    let decoded = match last_of_duplicates(&json, &checked) {
+        Some(value) => serde_json::from_value(value),
+        None => serde_json::from_slice(&json),
+    };
+    let message = decoded.map_err(|error| expected.refused(expected.kind, &error.to_string()))?;
+    Ok((message, checked.warnings))
+}
+
+/// The text as a value, in which the last of several equal fields has won; only where there may be some, as reading the
+/// text itself is faster.
+fn last_of_duplicates(json: &[u8], checked: &Checked) -> Option<serde_json::Value> {
+    if checked.clean { None } else { serde_json::from_slice(json).ok() }
 }
 
 fn open(body: &RawBody, expected: &Expected<'_>) -> Result<Bytes, ApiError> {

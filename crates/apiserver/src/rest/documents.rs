@@ -17,16 +17,24 @@ use crate::status::ApiError;
 
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
-/// `/livez`, `/readyz`, `/healthz`.
-pub(super) async fn health(checks: &Checks, ready: bool, query: &str) -> Response<Body> {
+/// `/livez`, `/readyz`, `/healthz`: all checks, or the one that the path names.
+pub(super) async fn health(
+    checks: &Checks,
+    ready: bool,
+    check: Option<&str>,
+    query: &str,
+) -> Result<Response<Body>, ApiError> {
     let kind = if ready { health::Kind::Ready } else { health::Kind::Live };
     let parameters: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let excluded: Vec<String> =
         parameters.iter().filter(|(name, _)| name == "exclude").map(|(_, value)| value.clone()).collect();
     let verbose = parameters.iter().any(|(name, _)| name == "verbose");
-    let report = checks.report(kind, &excluded).await;
+    let report = match check {
+        None => checks.report(kind, &excluded).await,
+        Some(name) => checks.report_one(kind, name).await.ok_or_else(not_found)?,
+    };
     let status = if report.ok() { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR };
-    text(status, report.text(verbose))
+    Ok(text(status, report.text(verbose)))
 }
 
 /// `/metrics`.
@@ -60,18 +68,19 @@ fn architecture() -> &'static str {
     }
 }
 
-/// A document of discovery.
-pub(super) fn discovery(
-    route: &Route,
-    headers: &HeaderMap,
-    accept: &Accept,
-) -> Result<Response<Body>, ApiError> {
-    let aggregated = wants_aggregated(headers);
+/// Discovery in one document, where the client prefers it and the path has it.
+pub(super) fn aggregated(route: &Route, headers: &HeaderMap) -> Option<Response<Body>> {
     let document = match route {
-        Route::Core if aggregated => return Ok(cached(&discovery::aggregated_core(), headers, AGGREGATED)),
-        Route::Groups if aggregated => {
-            return Ok(cached(&discovery::aggregated_groups(), headers, AGGREGATED));
-        }
+        Route::Core if wants_aggregated(headers) => discovery::aggregated_core(),
+        Route::Groups if wants_aggregated(headers) => discovery::aggregated_groups(),
+        _ => return None,
+    };
+    Some(cached(&document, headers, AGGREGATED))
+}
+
+/// A document of discovery.
+pub(super) fn discovery(route: &Route, accept: &Accept) -> Result<Response<Body>, ApiError> {
+    let document = match route {
         Route::Core => discovery::core_versions(),
         Route::Groups => discovery::groups(),
         Route::Group(group) => discovery::group(group).ok_or_else(not_found)?,

@@ -5,8 +5,8 @@ use gantry_api::Kind;
 use gantry_api::meta::v1::PartialObjectMetadata;
 use gantry_api::yaml;
 use gantry_store::envelope;
-use http::header::{CONTENT_TYPE, HeaderName, VARY};
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, VARY};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use prost::Message;
 use serde::Serialize;
@@ -14,6 +14,7 @@ use tonic::body::Body;
 
 use super::accept::{Accept, Format, JSON, PROTOBUF, View, YAML};
 use crate::cache::Entry;
+use crate::pipeline::error_reply;
 use crate::status::ApiError;
 use crate::table::{self, IncludeObject};
 
@@ -179,6 +180,18 @@ pub(super) fn message<T: Message + Serialize>(
         return Ok(respond(status, PROTOBUF, envelope::encode(api_version, kind, value)));
     }
     from_json(status, accept, spliced(api_version, kind, value)?)
+}
+
+/// A failure in the client's format, as far as that can be told: JSON for who accepts nothing that is served.
+pub(super) fn error(accept: Option<HeaderValue>, error: &ApiError) -> Response<Body> {
+    let mut response = error_reply(false, error);
+    let headers: HeaderMap = accept.map(|accept| (ACCEPT, accept)).into_iter().collect();
+    if Accept::of(&headers, false).is_ok_and(|accept| accept.format == Format::Protobuf) {
+        let body = envelope::encode("v1", "Status", error.status());
+        *response.body_mut() = Body::new(Full::new(body));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROTOBUF));
+    }
+    response
 }
 
 /// The Status of a deletion that is finished.

@@ -7,6 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use gantry_api::Kind;
+use gantry_api::meta::v1::PartialObjectMetadata;
 use gantry_store::envelope::MAGIC;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderValue, Response, StatusCode};
@@ -38,7 +39,7 @@ pub(super) fn answer(
     match (accept.view, accept.format) {
         (View::Full, Format::Protobuf) => Ok(stream(accept, PROTOBUF, protobuf(kind, list))),
         (View::Full, Format::Json) if !accept.pretty => Ok(stream(accept, JSON, json(kind, list)?)),
-        (View::Metadata, Format::Protobuf) => Err(ApiError::not_acceptable(&[JSON])),
+        (View::Metadata, Format::Protobuf) => Ok(stream(accept, PROTOBUF, protobuf_metadata(list)?)),
         (View::Full, _) => {
             let mut whole = Vec::new();
             for piece in json(kind, list)?.pieces {
@@ -77,11 +78,45 @@ fn json(kind: &'static Kind, list: List) -> Result<Pieces, ApiError> {
 
 /// `FooList` is a message with the metadata as field 1 and the items as field 2, in the envelope of a single object.
 fn protobuf(kind: &'static Kind, list: List) -> Pieces {
-    let metadata = list.metadata.encode_to_vec();
-    let items: usize = list.items.iter().map(|entry| field_len(entry.bytes().len())).sum();
-    let raw = field_len(metadata.len()) + items;
+    let items = list.items.iter().map(|entry| field_len(entry.bytes().len())).sum();
+    let item = |entry: &Entry, piece: &mut BytesMut| {
+        let bytes = entry.bytes();
+        put_header(piece, 2, bytes.len());
+        piece.put_slice(&bytes);
+        Ok(())
+    };
+    enveloped(&kind.api_version(), &format!("{}List", kind.kind), list, items, item)
+}
 
-    let (api_version, name) = (kind.api_version(), format!("{}List", kind.kind));
+/// A `PartialObjectMetadataList`, which has the same form.
+fn protobuf_metadata(list: List) -> Result<Pieces, ApiError> {
+    let mut partials = Vec::with_capacity(list.items.len());
+    for entry in &list.items {
+        partials
+            .push(PartialObjectMetadata { metadata: Some(entry.object()?.meta().clone()) }.encode_to_vec());
+    }
+    let items = partials.iter().map(|bytes| field_len(bytes.len())).sum();
+    let mut partials = partials.into_iter();
+    let item = move |_: &Entry, piece: &mut BytesMut| {
+        // There are as many as entries.
+        let bytes = partials.next().unwrap_or_default();
+        put_header(piece, 2, bytes.len());
+        piece.put_slice(&bytes);
+        Ok(())
+    };
+    Ok(enveloped("meta.k8s.io/v1", "PartialObjectMetadataList", list, items, item))
+}
+
+/// A list message in its envelope; `items` is how many bytes `item` writes for all entries together.
+fn enveloped(
+    api_version: &str,
+    name: &str,
+    list: List,
+    items: usize,
+    item: impl FnMut(&Entry, &mut BytesMut) -> Result<(), ApiError> + Send + 'static,
+) -> Pieces {
+    let metadata = list.metadata.encode_to_vec();
+    let raw = field_len(metadata.len()) + items;
     let type_meta = field_len(api_version.len()) + field_len(name.len());
     let mut head = BytesMut::new();
     head.put_slice(&MAGIC);
@@ -95,12 +130,6 @@ fn protobuf(kind: &'static Kind, list: List) -> Pieces {
     head.put_slice(&metadata);
     // The envelope's content encoding and content type, both empty.
     let tail = vec![3 << 3 | 2, 0, 4 << 3 | 2, 0];
-    let item = |entry: &Entry, piece: &mut BytesMut| {
-        let bytes = entry.bytes();
-        put_header(piece, 2, bytes.len());
-        piece.put_slice(&bytes);
-        Ok(())
-    };
     Pieces { size: raw, pieces: Box::new(Writer::new(head.to_vec(), list.items, item, tail)) }
 }
 

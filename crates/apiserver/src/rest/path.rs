@@ -9,8 +9,8 @@ use crate::status::{ApiError, Reason};
 /// What a path names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Route {
-    /// `/livez`, `/readyz`, `/healthz`.
-    Health { ready: bool },
+    /// `/livez`, `/readyz`, `/healthz`, and a single check below them.
+    Health { ready: bool, check: Option<String> },
     /// `/version`.
     Version,
     /// `/metrics`.
@@ -59,8 +59,10 @@ pub(super) fn parse(path: &str) -> Result<Route, ApiError> {
     let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
     let route = match segments.as_slice() {
         [] => Route::Paths,
-        ["livez" | "healthz", ..] => Route::Health { ready: false },
-        ["readyz", ..] => Route::Health { ready: true },
+        ["livez" | "healthz"] => Route::Health { ready: false, check: None },
+        ["livez" | "healthz", check] => Route::Health { ready: false, check: Some((*check).to_owned()) },
+        ["readyz"] => Route::Health { ready: true, check: None },
+        ["readyz", check] => Route::Health { ready: true, check: Some((*check).to_owned()) },
         ["version"] => Route::Version,
         ["metrics"] => Route::Metrics,
         ["openapi", rest @ ..] => Route::OpenApi(rest.join("/")),
@@ -145,7 +147,8 @@ mod tests {
 
     #[test]
     fn other_paths() {
-        assert_eq!(parse("/readyz/etcd").unwrap(), Route::Health { ready: true });
+        assert_eq!(parse("/readyz/etcd").unwrap(), Route::Health { ready: true, check: Some("etcd".into()) });
+        assert!(parse("/readyz/etcd/more").is_err());
         assert_eq!(parse("/apis/apps").unwrap(), Route::Group("apps".into()));
         assert_eq!(parse("/openapi/v3/api/v1").unwrap(), Route::OpenApi("v3/api/v1".into()));
         assert!(parse("/nothing").is_err());

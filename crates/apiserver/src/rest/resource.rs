@@ -26,6 +26,7 @@ const SCALE_MESSAGE: &str = "k8s.io.api.autoscaling.v1.Scale";
 /// A request about a resource, after routing and authorization.
 struct Call<'a> {
     inner: &'a Inner,
+    user: &'a User,
     verb: &'static str,
     target: Target,
     subresource: Option<Subresource>,
@@ -66,7 +67,7 @@ pub(super) async fn handle(
     };
     let accept = Accept::of(request.headers(), query.pretty()?)?;
     let target = Target { kind, namespace: path.namespace, name: path.name };
-    let call = Call { inner, verb, target, subresource, query, accept };
+    let call = Call { inner, user, verb, target, subresource, query, accept };
     let (parts, body) = request.into_parts();
     if matches!(verb, "get" | "list" | "watch") {
         return call.read().await;
@@ -103,7 +104,7 @@ fn verb(method: &Method, path: &ResourcePath, watch: bool) -> Result<&'static st
 
 impl Call<'_> {
     async fn read(self) -> Result<Response<Body>, ApiError> {
-        let Self { inner, verb, target, subresource, query, accept } = self;
+        let Self { inner, verb, target, subresource, query, accept, .. } = self;
         let verbs = &inner.verbs;
         match (verb, subresource) {
             ("get", None | Some(Subresource::Status)) => {
@@ -134,7 +135,7 @@ impl Call<'_> {
         match (self.verb, self.subresource) {
             ("create", None) => self.create(body).await,
             ("create", Some(Subresource::Binding)) => self.bind(body).await,
-            ("create", Some(Subresource::Exec)) => Err(exec_elsewhere()),
+            ("create", Some(Subresource::Exec)) => Err(upgrade_required()),
             ("update", None | Some(Subresource::Status | Subresource::Finalize)) => self.update(body).await,
             ("update", Some(Subresource::Scale)) => self.update_scale(body).await,
             ("patch", None | Some(Subresource::Status | Subresource::Scale)) => self.patch(body).await,
@@ -183,8 +184,25 @@ impl Call<'_> {
     async fn update(self, body: RawBody) -> Result<Response<Body>, ApiError> {
         let options = self.query.update()?;
         let (object, warnings) = body::object(&body, self.target.kind, self.validation()?)?;
-        let entry = self.inner.verbs.update(&self.target, self.subresource, object, &options).await?;
-        self.reply(StatusCode::OK, &entry, &warnings)
+        let verbs = &self.inner.verbs;
+        let may_create = || self.may_create();
+        let (entry, created) =
+            verbs.put(&self.target, self.subresource, object, &options, may_create).await?;
+        self.reply(if created { StatusCode::CREATED } else { StatusCode::OK }, &entry, &warnings)
+    }
+
+    /// Whether the user may also create what an update creates.
+    fn may_create(&self) -> Result<(), ApiError> {
+        let Target { kind, namespace, name } = &self.target;
+        let attributes = Attributes::Resource {
+            verb: "create",
+            group: kind.group,
+            resource: kind.plural,
+            subresource: "",
+            namespace,
+            name,
+        };
+        authorize(self.user, &attributes)
     }
 
     async fn update_scale(self, body: RawBody) -> Result<Response<Body>, ApiError> {
@@ -304,9 +322,10 @@ fn unsupported(target: &Target, verb: &str) -> ApiError {
     ApiError::method_not_allowed(kind, verb)
 }
 
-fn exec_elsewhere() -> ApiError {
-    ApiError::new(
-        Reason::NotAcceptable,
-        "exec is served over gRPC (gantry.node.v1.Node/Exec), which kctl exec uses: WebSocket and SPDY are not served yet",
+/// A command's streams need a connection of their own, which HTTP gives by an upgrade.
+fn upgrade_required() -> ApiError {
+    ApiError::bad_request(
+        "Upgrade request required: exec is served over gRPC (gantry.node.v1.Node/Exec), as kctl exec uses it; the \
+         upgrades to WebSocket and SPDY are not served",
     )
 }

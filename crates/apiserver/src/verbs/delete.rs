@@ -13,6 +13,7 @@ use super::finalize::{namespace_is_held, nothing_holds};
 use super::modify::Next;
 use super::{Deleted, List, Target, Verbs, options};
 use crate::cache::Entry;
+use crate::discovery;
 use crate::status::{ApiError, Reason};
 
 /// The grace period of a pod that names none.
@@ -39,6 +40,9 @@ impl Verbs {
         options: &DeleteOptions,
         selection: &ListOptions,
     ) -> Result<List, ApiError> {
+        if !discovery::verbs(target.kind).contains(&"deletecollection") {
+            return Err(ApiError::method_not_allowed(target.kind, "deletecollection"));
+        }
         let list = self.list(target, selection).await?;
         let delete = |entry: Arc<Entry>| async move {
             let one = Target {

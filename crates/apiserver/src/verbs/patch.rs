@@ -61,10 +61,20 @@ fn apply(patch: &Patch, old: &dyn Object, strict: bool) -> Result<Box<dyn Object
     if strict {
         check(kind, &value)?;
     }
-    kind.decode_value(value).map_err(|error| {
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        ApiError::bad_request(format!("the patched object is not valid: {error}{cause}"))
-    })
+    let text = serde_json::to_vec(&value).map_err(ApiError::internal)?;
+    kind.decode_value(value).map_err(|error| misfit(kind, &old.meta().name, &text, &error))
+}
+
+/// Why the object that came of a patch is none of its kind.
+fn misfit(kind: &Kind, name: &str, text: &[u8], error: &gantry_api::DecodeError) -> ApiError {
+    match schema::check::json(kind.message, text) {
+        Ok(report) if !report.types.is_empty() => ApiError::invalid(kind, name, &report.types),
+        _ => {
+            let cause =
+                std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            ApiError::bad_request(format!("the patched object is not valid: {error}{cause}"))
+        }
+    }
 }
 
 /// No field may be there that the kind does not have.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gantry_api::meta::v1::{ObjectMeta, UpdateOptions};
+use gantry_api::meta::v1::{CreateOptions, ObjectMeta, UpdateOptions};
 use gantry_api::{Kind, Object, Subresource, validation};
 
 use super::create::{check_kind, has_generation, place};
@@ -10,9 +10,48 @@ use super::modify::Next;
 use super::{Target, Verbs, finalize, options};
 use crate::admission;
 use crate::cache::Entry;
-use crate::status::ApiError;
+use crate::status::{ApiError, Reason};
+
+/// How often an update that creates is tried while others create and delete the same object.
+const PUT_ATTEMPTS: usize = 8;
 
 impl Verbs {
+    /// Replaces an object as [`Verbs::update`] does, or creates it where there is none and its kind is one that updates
+    /// create. Says whether it was created; `may_create` is asked before.
+    pub async fn put(
+        &self,
+        target: &Target,
+        subresource: Option<Subresource>,
+        object: Box<dyn Object>,
+        options: &UpdateOptions,
+        may_create: impl Fn() -> Result<(), ApiError> + Send,
+    ) -> Result<(Arc<Entry>, bool), ApiError> {
+        if subresource.is_some() || !target.kind.created_by_update {
+            return Ok((self.update(target, subresource, object, options).await?, false));
+        }
+        let create = CreateOptions {
+            dry_run: options.dry_run.clone(),
+            field_manager: options.field_manager.clone(),
+            field_validation: options.field_validation.clone(),
+        };
+        for _ in 0..PUT_ATTEMPTS {
+            match self.update(target, None, object.clone_object(), options).await {
+                Err(error) if error.reason() == Reason::NotFound => {}
+                outcome => return outcome.map(|entry| (entry, false)),
+            }
+            may_create()?;
+            // Who names a uid means an object that is gone; a revision alone does not keep it from coming back.
+            check_uid(target.kind, &object.meta().uid, &target.name, "")?;
+            let mut new = object.clone_object();
+            new.meta_mut().resource_version.clear();
+            match self.create(target, new, &create).await {
+                Err(error) if error.reason() == Reason::AlreadyExists => {}
+                outcome => return outcome.map(|entry| (entry, true)),
+            }
+        }
+        Err(ApiError::modified(target.kind, &target.name))
+    }
+
     /// Replaces an object, or its `status`, or a namespace's finalizers.
     pub async fn update(
         &self,
@@ -47,15 +86,19 @@ pub(super) fn check_subresource(kind: &Kind, subresource: Option<Subresource>) -
 
 /// A client that names a revision or a uid means that object and no other.
 fn check_revision(kind: &Kind, new: &ObjectMeta, old: &ObjectMeta) -> Result<(), ApiError> {
-    if !new.uid.is_empty() && new.uid != old.uid {
-        let detail =
-            format!("Precondition failed: UID in precondition: {}, UID in object meta: {}", new.uid, old.uid);
-        return Err(ApiError::conflict(kind, &old.name, &detail));
-    }
+    check_uid(kind, &new.uid, &old.name, &old.uid)?;
     if !new.resource_version.is_empty() && new.resource_version != old.resource_version {
         return Err(ApiError::modified(kind, &old.name));
     }
     Ok(())
+}
+
+fn check_uid(kind: &Kind, wanted: &str, name: &str, found: &str) -> Result<(), ApiError> {
+    if wanted.is_empty() || wanted == found {
+        return Ok(());
+    }
+    let detail = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}");
+    Err(ApiError::conflict(kind, name, &detail))
 }
 
 /// From what is stored and what a client wants to what comes next: the common end of update and patch.

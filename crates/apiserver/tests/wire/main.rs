@@ -1,0 +1,18 @@
+//! The REST side on the wire: a whole server over the store in memory, its TLS port, and clients with certificates.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod access;
+mod bodies;
+mod documents;
+mod http;
+mod lists;
+mod objects;
+mod patches;
+mod pki;
+mod protobuf;
+mod server;
+mod subresources;
+mod updates;
+mod views;
+mod watches;
