@@ -33,7 +33,7 @@ async fn an_object_goes_both_ways() {
     let list = server.get_as(CONFIG_MAPS, PROTOBUF).await;
     let list = envelope::decode(&list.body).unwrap();
     assert_eq!(list.kind, "ConfigMapList");
-    assert_eq!(ConfigMapList::decode(list.raw).unwrap().items, [made.clone()]);
+    assert_eq!(ConfigMapList::decode(list.raw).unwrap().items, std::slice::from_ref(&made));
 
     // With options of its own form.
     let uid = Some(made.metadata.unwrap().uid);

@@ -89,7 +89,7 @@ async fn metadata_in_protobuf() {
     let list = PartialObjectMetadataList::decode(list.raw).unwrap();
     let metadata = list.metadata.unwrap();
     assert!(!metadata.resource_version.is_empty() && !metadata.r#continue.is_empty());
-    assert_eq!(list.items, [one.clone()]);
+    assert_eq!(list.items, std::slice::from_ref(&one));
 
     let mut watch = server.watch(&format!("{CONFIG_MAPS}?watch=true"), &in_protobuf(METADATA)).await;
     let event = WatchEvent::decode(watch.frame().await.unwrap()).unwrap();
