@@ -99,6 +99,25 @@ async fn a_deleted_pod_and_a_killed_container_are_replaced() {
     test.down_purged().await;
 }
 
+/// Freezes the processes of a container, as a runc does that is killed before it thaws them again.
+fn freeze(process: i32) {
+    let text = std::fs::read_to_string(format!("/proc/{process}/cgroup")).unwrap();
+    let lines = text.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
+    let path = |name: &str| lines.clone().find(|(found, _)| *found == name).map(|(_, path)| path);
+    let (file, frozen) = match path("freezer") {
+        Some(path) => (format!("/sys/fs/cgroup/freezer{path}/freezer.state"), "FROZEN"),
+        None => (format!("/sys/fs/cgroup{}/cgroup.freeze", path("").unwrap()), "1"),
+    };
+    std::fs::write(&file, frozen).unwrap_or_else(|error| panic!("{file}: {error}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn down_ends_frozen_containers() {
+    let (test, ..) = serving().await;
+    freeze(web_process(&test));
+    test.down_purged().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn killing_any_component_loses_no_request() {
     let (test, netns, target) = serving().await;

@@ -77,6 +77,9 @@ pub(crate) async fn kill_all(paths: &Paths, spec: &Spec, limit: Duration) -> Vec
         for identity in &left {
             identity.signal(Signal::KILL);
         }
+        for cgroup in cgroups(spec) {
+            thaw_tree(&cgroup);
+        }
         tokio::time::sleep(POLL).await;
     }
 }
@@ -90,6 +93,25 @@ fn cgroups(spec: &Spec) -> Vec<PathBuf> {
         .map(|hierarchy| hierarchy.join(spec.network.cgroup()))
         .filter(|path| path.is_dir())
         .collect()
+}
+
+/// Thaws a tree of cgroups. A runc that is killed while it ends a container leaves it frozen, and a frozen process does
+/// not even take SIGKILL where the hierarchy is of version 1.
+fn thaw_tree(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            thaw_tree(&entry.path());
+        }
+    }
+    for (file, thawed) in [("freezer.state", "THAWED"), ("cgroup.freeze", "0")] {
+        let path = dir.join(file);
+        // Each version has a file of its own, and neither is in a hierarchy's root.
+        if path.exists()
+            && let Err(error) = fs::write(&path, thawed)
+        {
+            tracing::debug!(path = %path.display(), %error, "a cgroup is not thawed");
+        }
+    }
 }
 
 /// Removes the cluster's cgroups. The kernel may call one busy for a moment after its last process has ended.
