@@ -50,7 +50,10 @@ fn web_process(test: &TestCluster) -> i32 {
     let mut pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     pids.find(|pid| {
         let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
-        read("comm") == "web\n" && read("cgroup").contains(cgroup.trim_start_matches('/'))
+        // The dead have no command line; an earlier cluster's may still wait for their parent.
+        read("comm") == "web\n"
+            && !read("cmdline").is_empty()
+            && read("cgroup").contains(cgroup.trim_start_matches('/'))
     })
     .expect("a process of the example")
 }
