@@ -29,6 +29,21 @@ fn signal(test: &TestCluster, process: &str, signal: Signal) {
     kill(Pid::from_raw(pid), signal).unwrap();
 }
 
+/// Stops a process, and returns once every thread of it stands still: until then one may still answer.
+async fn freeze(test: &TestCluster, process: &str) {
+    signal(test, process, Signal::SIGSTOP);
+    let pid = test.cluster().pid(process).unwrap().unwrap();
+    eventually(LIMIT, "the process to stop", || async {
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).map_err(|error| error.to_string())?;
+        let stopped = threads.flatten().all(|thread| {
+            let status = std::fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+            status.lines().any(|line| line.starts_with("State:\tT"))
+        });
+        if stopped { Ok(()) } else { Err("some threads run".to_owned()) }
+    })
+    .await;
+}
+
 /// Writes until one is acknowledged again, and counts it.
 async fn resumes(test: &TestCluster, prefix: &str, acknowledged: &mut BTreeSet<String>) {
     let begin = Instant::now();
@@ -57,7 +72,7 @@ async fn a_lost_store_is_said_and_loses_nothing() {
     }
 
     // Down: nobody starts it again while its supervisor is stopped.
-    signal(&test, "supervisor", Signal::SIGSTOP);
+    freeze(&test, "supervisor").await;
     test.kill_9("etcd");
     let begin = Instant::now();
     let (status, body) = create(&test, "down").await;
@@ -79,7 +94,7 @@ async fn a_lost_store_is_said_and_loses_nothing() {
     resumes(&test, "down", &mut acknowledged).await;
 
     // It hangs: whether the write happens is not known, and that is what the client learns.
-    signal(&test, "etcd", Signal::SIGSTOP);
+    freeze(&test, "etcd").await;
     let begin = Instant::now();
     let (status, body) = create(&test, "hangs").await;
     println!("etcd hangs: a write is given up after {:?}: {status} {}", begin.elapsed(), body["message"]);

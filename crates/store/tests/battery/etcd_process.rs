@@ -94,8 +94,12 @@ impl Etcd {
     }
 
     fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).unwrap();
+    }
+
+    fn pid(&self) -> Pid {
         let process = self.process.as_ref().expect("etcd is not running");
-        kill(Pid::from_raw(process.id().try_into().unwrap()), signal).unwrap();
+        Pid::from_raw(process.id().try_into().unwrap())
     }
 
     /// Kills it the hard way.
@@ -106,8 +110,22 @@ impl Etcd {
         }
     }
 
-    pub(crate) fn freeze(&self) {
+    /// Stops the process, and returns once every thread of it stands still: until then one may still answer.
+    pub(crate) async fn freeze(&self) {
         self.signal(Signal::SIGSTOP);
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        while !self.stands_still() {
+            assert!(std::time::Instant::now() < deadline, "etcd does not stop");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    fn stands_still(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        threads.flatten().all(|thread| {
+            let status = std::fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+            status.lines().any(|line| line.starts_with("State:\tT"))
+        })
     }
 
     pub(crate) fn thaw(&self) {

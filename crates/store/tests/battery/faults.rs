@@ -133,7 +133,7 @@ async fn a_standstill_ends_every_call_in_time() {
     let etcd = Etcd::start().await;
     let store = connect(&etcd, Duration::from_secs(1)).await;
     let revision = create_when_possible(&store, "/r/a").await;
-    etcd.freeze();
+    etcd.freeze().await;
     let started = Instant::now();
     let written = store.update("/r/a", bytes("y"), revision, None).await;
     assert!(matches!(written, Err(Error::OutcomeUnknown { ref key, .. }) if key == "/r/a"), "{written:?}");
