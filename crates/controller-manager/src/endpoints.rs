@@ -5,9 +5,8 @@ use std::time::Duration;
 use gantry_api::Resource;
 use gantry_api::core::v1::Endpoints;
 use gantry_api::meta::v1::{DeleteOptions, Preconditions};
-use gantry_client::{Event, ObjectKey, WorkQueue, controller};
+use gantry_client::{ObjectKey, WorkQueue, controller};
 
-use crate::pod::Pod;
 use crate::{Context, Error, endpointslice};
 
 mod decide;
@@ -32,29 +31,7 @@ pub async fn run(context: &Context) {
 }
 
 fn watch(context: &Context, queue: &WorkQueue<ObjectKey>) {
-    let services = queue.clone();
-    context.services.on_event(move |event| {
-        if let Some(service) = event.object() {
-            services.add(ObjectKey::of(&**service));
-        }
-    });
-    let (store, pods) = (context.services.store(), queue.clone());
-    context.pods.on_event(move |event| {
-        let (new, old) = match event {
-            Event::Added(pod) | Event::Deleted(pod) => (pod, None),
-            Event::Modified { old, new } => (new, Some(old)),
-            Event::Resync => return,
-        };
-        if old.is_some_and(|old| !endpointslice::differs(old, new)) {
-            return;
-        }
-        for service in store.list_namespace(new.namespace()) {
-            let selects = |pod: &Pod| endpointslice::selects(&service, pod);
-            if selects(new) || old.is_some_and(|old| selects(old)) {
-                pods.add(ObjectKey::of(&*service));
-            }
-        }
-    });
+    endpointslice::watch_services_and_pods(context, queue);
     let own = queue.clone();
     context.endpoints.on_event(move |event| {
         if let Some(endpoints) = event.object() {

@@ -23,7 +23,7 @@ mod endpoint;
 pub use decide::{Action, Snapshot, reconcile};
 
 pub(crate) use decide::{families, selects};
-pub(crate) use endpoint::{differs, endpoint, has_place, ports};
+pub(crate) use endpoint::{endpoint, has_place, ports};
 
 /// The label that names a slice's Service.
 pub(crate) const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -53,7 +53,8 @@ pub async fn run(context: &Context) {
     });
 }
 
-fn watch(context: &Context, queue: &WorkQueue<ObjectKey>) {
+/// Asks for a Service whenever it changes, or a pod that stands behind it does.
+pub(crate) fn watch_services_and_pods(context: &Context, queue: &WorkQueue<ObjectKey>) {
     let services = queue.clone();
     context.services.on_event(move |event| {
         if let Some(service) = event.object() {
@@ -77,6 +78,10 @@ fn watch(context: &Context, queue: &WorkQueue<ObjectKey>) {
             }
         }
     });
+}
+
+fn watch(context: &Context, queue: &WorkQueue<ObjectKey>) {
+    watch_services_and_pods(context, queue);
     let slices = queue.clone();
     context.endpoint_slices.on_event(move |event| {
         if let Some(slice) = event.object()
