@@ -25,7 +25,6 @@ pub struct Place {
 /// A running cluster.
 #[derive(Debug)]
 pub struct Bench {
-    place: Place,
     cluster: Cluster,
 }
 
@@ -34,11 +33,11 @@ impl Bench {
     ///
     /// # Errors
     /// Where it fails.
-    pub async fn up(place: Place) -> anyhow::Result<Self> {
+    pub async fn up(place: &Place) -> anyhow::Result<Self> {
         let images = place.images.to_string_lossy().into_owned();
-        kctl(&place, &["up", "--number", NUMBER, "--images", &images]).await?;
+        kctl(place, &["up", "--number", NUMBER, "--images", &images]).await?;
         let cluster = Cluster::load(&place.state)?.context("kctl up left no cluster")?;
-        Ok(Self { place, cluster })
+        Ok(Self { cluster })
     }
 
     /// A client with the administrator's rights.
@@ -75,14 +74,6 @@ impl Bench {
     /// Where it does not run.
     pub fn pid(&self, name: &str) -> anyhow::Result<i32> {
         self.cluster.pid(name)?.with_context(|| format!("{name} does not run"))
-    }
-
-    /// Runs `kctl down --purge`.
-    ///
-    /// # Errors
-    /// Where it fails.
-    pub async fn down(self) -> anyhow::Result<()> {
-        down(&self.place).await
     }
 }
 

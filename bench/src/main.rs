@@ -36,13 +36,13 @@ async fn main() -> anyhow::Result<()> {
         images: options.images.clone(),
         state: options.state_dir.clone(),
     };
-    let outcome = measure(&options, place.clone()).await;
-    // Also where something failed: nothing may stay.
-    cluster::down(&place).await?;
-    outcome
+    let outcome = measure(&options, &place).await;
+    // Also where something failed: nothing may stay. What failed first is what is told.
+    let ended = cluster::down(&place).await;
+    outcome.and(ended)
 }
 
-async fn measure(options: &Options, place: Place) -> anyhow::Result<()> {
+async fn measure(options: &Options, place: &Place) -> anyhow::Result<()> {
     let bundle = tempfile::tempdir()?;
     runc::unpack(&options.images, "web:v1", bundle.path())?;
     let begin = std::time::Instant::now();

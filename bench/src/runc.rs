@@ -1,6 +1,6 @@
 //! The baseline of a pod's start: bare `runc run` of the same image.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
@@ -96,26 +96,26 @@ async fn runc(state: &Path, args: &[&str]) -> anyhow::Result<()> {
 /// Where runc fails. Containers that it started are removed all the same.
 pub async fn starts(bundle: &Path) -> anyhow::Result<()> {
     let state = tempfile::tempdir()?;
-    let mut started = BTreeMap::new();
+    let mut started = BTreeSet::new();
     let outcome = measure(bundle, state.path(), &mut started).await;
-    for id in started.keys() {
+    for id in &started {
         runc(state.path(), &["delete", "--force", id]).await?;
     }
     outcome
 }
 
-async fn measure(bundle: &Path, state: &Path, started: &mut BTreeMap<String, ()>) -> anyhow::Result<()> {
+async fn measure(bundle: &Path, state: &Path, started: &mut BTreeSet<String>) -> anyhow::Result<()> {
     let mut single = Sample::default();
     for i in 0..10 {
         let id = format!("one{i}");
-        started.insert(id.clone(), ());
+        started.insert(id.clone());
         let begin = Instant::now();
         run(bundle, state, &id).await?;
         single.add(begin.elapsed());
     }
     println!("bare runc run, one: p50 {:?}, p99 {:?}", single.quantile(0.5), single.quantile(0.99));
     let ids: Vec<_> = (0..30).map(|i| format!("many{i}")).collect();
-    started.extend(ids.iter().map(|id| (id.clone(), ())));
+    started.extend(ids.iter().cloned());
     let begin = Instant::now();
     let runs = ids.iter().map(|id| async {
         run(bundle, state, id).await?;
