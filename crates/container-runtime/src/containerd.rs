@@ -11,15 +11,18 @@ mod images;
 mod locks;
 mod pull;
 mod record;
+mod shims;
 mod tasks;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use containerd_client::services::v1::CreateRequest as CreateLease;
+use containerd_client::services::v1::{
+    CreateRequest as CreateLease, DeleteRequest as DeleteLease, ListRequest as ListLeases,
+};
 use parking_lot::Mutex;
 use tokio::sync::{OnceCell, Semaphore, broadcast};
 use tokio::task::AbortHandle;
@@ -32,9 +35,11 @@ use crate::{
     ExecSession, FsUsage, ImageInfo, ProgressSink, RegistryAuth, Resources, Result, Runtime, RuntimeEvent,
     Version, Writer,
 };
-use connection::{Connection, SHORT, call};
+use connection::{Connection, SHORT, Tolerate, call};
 
 const EVENT_BACKLOG: usize = 4096;
+/// What the names of the leases begin with under which root file systems are prepared.
+const LEASE: &str = "gantry-runtime";
 
 /// How to reach containerd and what to tell it.
 #[derive(Debug, Clone)]
@@ -98,6 +103,8 @@ struct Inner {
     locks: locks::Locks,
     /// Root file systems prepared for containers that are not started yet.
     prepared: Mutex<HashMap<String, containers::Prepared>>,
+    /// Containers that are being given up: their ends are nobody's business.
+    abandoned: Mutex<HashSet<String>>,
     images: images::Cache,
     registry: registry::Client,
     pulls: pull::Pulls,
@@ -120,6 +127,7 @@ impl Containerd {
             events: broadcast::channel(EVENT_BACKLOG).0,
             locks: locks::Locks::default(),
             prepared: Mutex::default(),
+            abandoned: Mutex::default(),
             images: images::Cache::default(),
             registry: registry::Client::new(&options.registries)?,
             pulls: pull::Pulls::default(),
@@ -139,9 +147,21 @@ impl Drop for Containerd {
 
 impl Inner {
     /// The lease under which root file systems are prepared: until a container refers to it, a snapshot would be
-    /// collected as garbage.
+    /// collected as garbage. It is this process's own, and those of its predecessors go, and with them what one that
+    /// was killed had prepared and not yet recorded.
     async fn lease(&self) -> Result<&MetadataValue<Ascii>> {
-        self.lease.get_or_try_init(|| self.make_lease("gantry-runtime".into(), HashMap::new())).await
+        let lease = async || {
+            let id = format!("{LEASE}{}", uuid::Uuid::new_v4().simple());
+            let lease = self.make_lease(id.clone(), HashMap::new()).await?;
+            let request = self.connection.request(ListLeases { filters: Vec::new() }, SHORT);
+            let leases = call("list leases", SHORT, self.connection.leases().list(request)).await?.leases;
+            for old in leases.into_iter().filter(|old| old.id.starts_with(LEASE) && old.id != id) {
+                let request = self.connection.request(DeleteLease { id: old.id, sync: false }, SHORT);
+                call("delete lease", SHORT, self.connection.leases().delete(request)).await.or_missing()?;
+            }
+            Ok(lease)
+        };
+        self.lease.get_or_try_init(lease).await
     }
 
     async fn make_lease(&self, id: String, labels: HashMap<String, String>) -> Result<MetadataValue<Ascii>> {
@@ -184,6 +204,10 @@ impl Runtime for Containerd {
 
     async fn start_container(&self, id: &str) -> Result<ContainerStatus> {
         self.inner.start(id).await
+    }
+
+    fn abandon_container(&self, id: &str) {
+        Arc::clone(&self.inner).abandon(id.to_owned());
     }
 
     async fn kill(&self, id: &str, signal: i32, all: bool) -> Result<()> {

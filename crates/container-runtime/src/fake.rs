@@ -279,6 +279,10 @@ impl Runtime for FakeRuntime {
         Ok(status)
     }
 
+    fn abandon_container(&self, id: &str) {
+        self.state.lock().containers.remove(id);
+    }
+
     async fn kill(&self, id: &str, signal: i32, _all: bool) -> Result<()> {
         let mut state = self.enter(Operation::Kill)?;
         if signal == SIGKILL || state.container(id)?.behaviour != Behaviour::IgnoreTerm {

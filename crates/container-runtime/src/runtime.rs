@@ -35,9 +35,17 @@ pub trait Runtime: Send + Sync + 'static {
     /// Creates a container of an image that is on the node. What was made is removed again when it fails.
     async fn create_container(&self, config: ContainerConfig) -> Result<()>;
 
-    /// Starts a created container; answers with what it is now, without asking for it again. One whose process has
-    /// ended meanwhile may still be shown as running: its exit is told.
+    /// Starts a container that was created by this very value, once; answers with what it is now, without asking for
+    /// it again. One whose process has ended meanwhile may still be shown as running: its exit is told.
+    ///
+    /// What came of a start that failed or was cut off may show later only. A container that is still
+    /// [`crate::ContainerState::Created`] then has never run, and is to be given up.
     async fn start_container(&self, id: &str) -> Result<ContainerStatus>;
+
+    /// Gives up a container that was created and is not to run, or whose start failed or was cut off by the end of
+    /// its caller. Goes on in the background: whatever comes of the start is ended and not told, and the container
+    /// is removed when nothing can come of it any more. Its id must not be used again.
+    fn abandon_container(&self, id: &str);
 
     /// Sends a signal to the container's first process, or to all of them. That the process has ended already is
     /// no error; that the container does not exist is.

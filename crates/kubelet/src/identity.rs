@@ -1,9 +1,9 @@
-//! How the kubelet finds its containers again: ids that can be computed, and labels that say the rest.
+//! How the kubelet finds its containers again: labels that say what they are.
 
 use std::collections::BTreeMap;
 
 use gantry_container_runtime::ContainerStatus;
-use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 /// The pod's UID.
 pub const POD_UID: &str = "io.kubernetes.pod.uid";
@@ -22,12 +22,11 @@ pub const IMAGE: &str = "gantry.dev/image";
 /// Where the container writes its last words, on the host.
 pub const TERMINATION_LOG: &str = "gantry.dev/termination-log";
 
-/// The id of one instance of a container. It depends on nothing but what it stands for, so that a kubelet that was
-/// killed while it created one finds it again instead of making a second.
+/// An id for one attempt to start a container, unlike any other: what becomes of an attempt that was cut off is thus
+/// never taken for the one that follows it.
 #[must_use]
-pub fn container_id(pod_uid: &str, container: &str, attempt: u32) -> String {
-    let digest = Sha256::digest(format!("{pod_uid}/{container}/{attempt}"));
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+pub fn new_container_id() -> String {
+    format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
 }
 
 /// What a container's labels say about it.
@@ -81,12 +80,6 @@ impl Identity {
         .map(|(key, value)| (key.to_owned(), value))
         .collect()
     }
-
-    /// The container's id.
-    #[must_use]
-    pub fn id(&self) -> String {
-        container_id(&self.pod_uid, &self.container, self.attempt)
-    }
 }
 
 #[cfg(test)]
@@ -109,7 +102,7 @@ mod tests {
             image: "web:1".into(),
         };
         let status = ContainerStatus {
-            id: identity.id(),
+            id: new_container_id(),
             image: String::new(),
             image_id: String::new(),
             labels: identity.labels(),

@@ -117,9 +117,12 @@ fn unreadable(inner: &Inner, error: &prost::DecodeError) {
 
 async fn exited(inner: Arc<Inner>, exit: TaskExit) {
     let id = exit.container_id;
+    if inner.abandoned.lock().contains(&id) {
+        return;
+    }
     let exit_code = tasks::exit_code(exit.exit_status);
     let time = record::time(exit.exited_at);
-    let container = match inner.find_started(&id).await {
+    let container = match inner.find(&id).await {
         Ok(Some(container)) => container,
         // Removed meanwhile: whoever did so knows.
         Ok(None) => return,
@@ -130,6 +133,8 @@ async fn exited(inner: Arc<Inner>, exit: TaskExit) {
         }
     };
     let oom_killed = match record::take(&id, &mut container.labels.clone()) {
+        // A process that was made and never got to run is no end of the container.
+        Ok((_, None, _)) => return,
         Ok((created, _, None)) => tasks::oom_killed(exit_code, &created.cgroup),
         Ok((_, _, Some(finished))) => finished.oom_killed,
         // Not one of ours.

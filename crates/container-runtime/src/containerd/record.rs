@@ -11,7 +11,7 @@ use crate::{ContainerConfig, ContainerState, Error, LogConfig, Result};
 
 /// Written once, when the container is created.
 const CREATED: &str = "gantry.dev/runtime";
-/// Written when it is started: nanoseconds since 1970.
+/// Written when it is started: nanoseconds since 1970. Empty for one that was given up.
 pub(super) const STARTED: &str = "gantry.dev/runtime-started";
 /// Written when it has ended.
 pub(super) const FINISHED: &str = "gantry.dev/runtime-finished";
@@ -82,7 +82,7 @@ pub(super) fn take(
     };
     let created = labels.remove(CREATED).unwrap_or_default();
     let created = serde_json::from_str(&created).map_err(|_| broken(&created))?;
-    let started = match labels.remove(STARTED) {
+    let started = match labels.remove(STARTED).filter(|text| !text.is_empty()) {
         Some(text) => Some(parse_time(&text).ok_or_else(|| broken(&text))?),
         None => None,
     };

@@ -1,9 +1,10 @@
 //! What survives which failure.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::StreamExt;
-use gantry_container_runtime::{ContainerState, RuntimeEvent};
+use gantry_container_runtime::{ContainerState, Error, RuntimeEvent};
 
 use crate::contract::{Subject, next_exit};
 use crate::support::{LIMIT, Node, until};
@@ -69,11 +70,69 @@ async fn a_new_kubelet_finds_everything() {
     before.sort_by(|a, b| a.id.cmp(&b.id));
     after.sort_by(|a, b| a.id.cmp(&b.id));
     assert_eq!(before, after);
-    // What was only created can still be started.
-    second.runtime.start_container("created").await.unwrap();
-    assert!(second.state("created").await.is_running());
+    // Whether a start of it is under way nobody knows, so what was only created is not started.
+    let refused = second.runtime.start_container("created").await.unwrap_err();
+    assert!(matches!(refused, Error::WrongState { .. }), "{refused}");
+    second.runtime.abandon_container("created");
+    until("it is gone", || async { second.runtime.container_status("created").await.is_err() }).await;
     for container in after {
         second.runtime.remove_container(&container.id).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_is_cut_off_leaves_nothing() {
+    let node = Node::start().await;
+    let first = subject(&node).await;
+    let mut running = BTreeSet::new();
+    for i in 0..24 {
+        let id = format!("cut{i}");
+        first.runtime.create_container(first.config(&id, &["sleep", "1000"])).await.unwrap();
+        // From before containerd has taken the request to after its process runs.
+        let start = first.runtime.start_container(&id);
+        if let Ok(started) = tokio::time::timeout(Duration::from_millis(4 * i), start).await {
+            started.unwrap();
+            running.insert(id);
+        }
+    }
+    drop(first);
+    let second = subject(&node).await;
+    let mut events = second.runtime.events();
+    for container in second.runtime.list_containers().await.unwrap() {
+        if container.state == ContainerState::Created {
+            second.runtime.abandon_container(&container.id);
+        } else {
+            running.insert(container.id);
+        }
+    }
+    until("only what runs is left", || async {
+        let left = second.runtime.list_containers().await.unwrap();
+        left.iter().all(|container| running.contains(&container.id))
+    })
+    .await;
+    let of_all = |mark: fn(&str, u32) -> String| {
+        let marks: Vec<String> = (0..24).map(|i| mark(&node.cgroup, i)).collect();
+        crate::support::processes(&marks).len()
+    };
+    assert_eq!(of_all(|cgroup, i| format!("{cgroup}/cut{i}")), running.len(), "one process each");
+    assert_eq!(of_all(|_, i| format!("-id\0cut{i}\0")), running.len(), "one shim each");
+    for id in &running {
+        assert!(second.state(id).await.is_running(), "{id}");
+        second.runtime.kill(id, 9, true).await.unwrap();
+    }
+    // No end is told but of those that ran.
+    let mut told = BTreeSet::new();
+    let ends = async {
+        while told.len() < running.len() {
+            if let Some(RuntimeEvent::Exit { id, .. }) = events.next().await {
+                assert!(running.contains(&id), "{id} never ran");
+                told.insert(id);
+            }
+        }
+    };
+    tokio::time::timeout(LIMIT, ends).await.unwrap();
+    for id in running {
+        second.runtime.remove_container(&id).await.unwrap();
     }
 }
 

@@ -18,6 +18,8 @@ use crate::identity::{Identity, TERMINATION_LOG};
 pub struct Ingredients<'a> {
     /// Which instance this is.
     pub identity: &'a Identity,
+    /// Its id.
+    pub id: &'a str,
     /// Its environment.
     pub env: Vec<(String, String)>,
     /// What its image says.
@@ -80,7 +82,7 @@ pub fn container_config(
     let mut labels = ingredients.identity.labels();
     labels.insert(TERMINATION_LOG.to_owned(), ingredients.termination_log.display().to_string());
     Ok(ContainerConfig {
-        id: ingredients.identity.id(),
+        id: ingredients.id.to_owned(),
         image: ingredients.image_id.to_owned(),
         labels,
         command: expanded(&container.command),
@@ -174,6 +176,7 @@ mod tests {
         };
         let ingredients = Ingredients {
             identity: &identity,
+            id: "0",
             env: vec![("A".into(), "1".into())],
             image: &ImageConfig::default(),
             image_id: "sha256:1",

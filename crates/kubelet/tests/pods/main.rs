@@ -8,7 +8,7 @@ mod node;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gantry_container_runtime::fake::{Behaviour, Exec, Operation};
-use gantry_container_runtime::{Error, ImageConfig, Runtime};
+use gantry_container_runtime::{ContainerConfig, Error, ImageConfig, Runtime};
 use node::{Node, condition, waiting};
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ async fn a_pod_runs_and_says_so() {
         assert_eq!(condition(&status, name), "True", "{name}");
     }
     let container = &status.container_statuses[0];
-    assert_eq!(container.container_id, format!("containerd://{}", Node::id("a", "web", 0)));
+    assert_eq!(container.container_id, format!("containerd://{}", node.id("a", "web", 0).await));
     assert!(container.ready && container.started == Some(true) && container.restart_count == 0);
     let writes = node.cluster.status_writes();
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
@@ -57,12 +57,12 @@ async fn a_crash_is_followed_by_a_restart_and_then_by_back_off() {
     let node = Node::start();
     node.create("a", WEB);
     node.until_running("a").await;
-    node.runtime.exit(&Node::id("a", "web", 0), 3);
+    node.runtime.exit(&node.id("a", "web", 0).await, 3);
     let status =
         node.until("a", |s| s.container_statuses.iter().any(|c| c.restart_count == 1 && c.ready)).await;
     let last = status.container_statuses[0].last_state.clone().unwrap().terminated.unwrap();
     assert_eq!((last.exit_code, last.reason.as_str()), (3, "Error"));
-    node.runtime.oom(&Node::id("a", "web", 1));
+    node.runtime.oom(&node.id("a", "web", 1).await);
     let status =
         node.until("a", |s| s.container_statuses.iter().any(|c| waiting(c) == "CrashLoopBackOff")).await;
     let last = status.container_statuses[0].last_state.clone().unwrap().terminated.unwrap();
@@ -100,7 +100,7 @@ async fn a_kubelet_that_was_killed_finds_everything_again() {
     let before = node.until_running("kept").await;
     node.kill_kubelet().await;
     let starts = node.runtime.calls(Operation::Start);
-    node.runtime.exit(&Node::id("ended", "web", 0), 1);
+    node.runtime.exit(&node.id("ended", "web", 0).await, 1);
     node.cluster.delete("deleted", 5);
     node.cluster.remove("removed");
     node.start_kubelet();
@@ -111,6 +111,37 @@ async fn a_kubelet_that_was_killed_finds_everything_again() {
     assert_eq!(before.container_statuses, after.container_statuses);
     assert_eq!(before.pod_ips, after.pod_ips);
     assert_eq!(node.runtime.calls(Operation::Start), starts + 1, "only what had ended was started");
+}
+
+#[tokio::test]
+async fn a_start_that_was_cut_off_is_begun_anew_as_the_same_attempt() {
+    let mut node = Node::start();
+    node.create("whole", WEB);
+    node.until_running("whole").await;
+    let whole = node.runtime.config(&node.id("whole", "web", 0).await).unwrap();
+    node.kill_kubelet().await;
+    // As far as a kubelet got that was killed between creating and starting.
+    let labels = whole.labels.into_iter().map(|(key, value)| (key, value.replace("whole", "cut"))).collect();
+    let cut = ContainerConfig { id: "cut-off".into(), labels, image: whole.image, ..Default::default() };
+    node.runtime.create_container(cut).await.unwrap();
+    node.create("cut", WEB);
+    node.start_kubelet();
+    let status = node.until_running("cut").await;
+    assert_eq!(status.container_statuses[0].restart_count, 0);
+    assert!(!status.container_statuses[0].container_id.ends_with("cut-off"));
+    assert!(node.runtime.container_status("cut-off").await.unwrap_err().is_not_found());
+    assert_eq!(node.runtime.list_containers().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_start_that_the_runtime_loses_leaves_no_second_container() {
+    let node = Node::start();
+    let lost = Error::Unavailable { call: "start task", reason: "connection reset".into() };
+    node.runtime.fail_next(Operation::Start, lost);
+    node.create("a", WEB);
+    let status = node.until_running("a").await;
+    assert_eq!(status.container_statuses[0].restart_count, 0);
+    assert_eq!(node.runtime.list_containers().await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -161,7 +192,7 @@ async fn a_missing_config_map_is_waited_for_and_a_change_is_shown() {
     assert_eq!(node.runtime.calls(Operation::Create), 0);
     node.cluster.set_config_map("m", &[("k", "1")]);
     node.until_running("a").await;
-    let config = node.runtime.config(&Node::id("a", "web", 0)).unwrap();
+    let config = node.runtime.config(&node.id("a", "web", 0).await).unwrap();
     assert!(config.env.contains(&("K".into(), "1".into())));
     let file = node.paths().pod("uid-a", "default", "a").volume("v").join("k");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "1");

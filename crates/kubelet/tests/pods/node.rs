@@ -14,7 +14,7 @@ use gantry_kubelet::cgroups::Cgroups;
 use gantry_kubelet::cluster::{Cluster, Error, Followed, PodEvent, Severity, Subscription};
 use gantry_kubelet::container::config::PodNamespaces;
 use gantry_kubelet::host::{Host, NodeFacts};
-use gantry_kubelet::identity::container_id;
+use gantry_kubelet::identity::Identity;
 use gantry_kubelet::metrics::Metrics;
 use gantry_kubelet::paths::Paths;
 use gantry_kubelet::pods::Pods;
@@ -294,8 +294,11 @@ impl Node {
     }
 
     /// The id of an instance of a container.
-    pub(crate) fn id(pod: &str, container: &str, attempt: u32) -> String {
-        container_id(&format!("uid-{pod}"), container, attempt)
+    pub(crate) async fn id(&self, pod: &str, container: &str, attempt: u32) -> String {
+        let all = self.runtime.list_containers().await.unwrap();
+        let is = |i: &Identity| i.pod == pod && i.container == container && i.attempt == attempt;
+        let found = all.iter().find(|status| Identity::of(status).as_ref().is_some_and(is));
+        found.unwrap_or_else(|| panic!("{pod} has no {container}/{attempt}: {all:?}")).id.clone()
     }
 
     /// Waits until the pod is as `is` wants it; fails with what it is otherwise.

@@ -31,10 +31,16 @@ fn failure(reason: &str, message: String, count: u32) -> Failure {
 }
 
 impl Actor {
-    /// Takes over the containers that were there before.
+    /// Takes over the containers that were there before. The starts of those that have not come to run were cut off.
     pub(super) fn adopt(&mut self, containers: &[ContainerStatus]) {
         for status in containers {
-            self.on_container(status);
+            if status.state == ContainerState::Created {
+                tracing::info!(id = status.id, "a start that was cut off is given up and begun anew");
+                self.host.runtime.abandon_container(&status.id);
+            } else {
+                self.ids.insert(status.id.clone());
+                self.on_container(status);
+            }
         }
     }
 
@@ -94,10 +100,13 @@ impl Actor {
         }
     }
 
-    /// Takes one container's state in.
+    /// Takes one container's state in. What becomes of an instance that was given up does not matter, nor do those
+    /// matter that have not come to run.
     fn on_container(&mut self, status: &ContainerStatus) {
         let Some(identity) = Identity::of(status) else { return };
-        self.ids.insert(status.id.clone());
+        if !self.ids.contains(&status.id) || status.state == ContainerState::Created {
+            return;
+        }
         let Some(container) = records::container(&self.snapshot, &identity.container).cloned() else {
             return;
         };
@@ -171,9 +180,10 @@ impl Actor {
             TaskKind::Sandbox => Outcome::Sandbox(Err(trouble(message))),
             TaskKind::Volumes => Outcome::Volumes(Err(trouble(message))),
             TaskKind::Refresh => Outcome::Refreshed(Err(trouble(message))),
-            TaskKind::Start { container } => {
+            TaskKind::Start { container, id } => {
+                self.host.runtime.abandon_container(&id);
                 let result = Err(StartTrouble::Failed { reason: "InternalError", message });
-                Outcome::Started { container, result }
+                Outcome::Started { container, id, result }
             }
             TaskKind::Stop { container } => Outcome::Stopped { container, end: End::Lost },
             TaskKind::TearDown { purge } => Outcome::TornDown { purge, result: Err(message) },
@@ -213,7 +223,7 @@ impl Actor {
                     self.refresh_volumes();
                 }
             }
-            Outcome::Started { container, result } => self.on_started(&container, result),
+            Outcome::Started { container, id, result } => self.on_started(&container, &id, result),
             Outcome::Stopped { container, end } => {
                 self.stops.remove(&container);
                 match end {
@@ -254,12 +264,16 @@ impl Actor {
         }
     }
 
-    fn on_started(&mut self, name: &str, result: Result<ContainerStatus, StartTrouble>) {
+    fn on_started(&mut self, name: &str, id: &str, result: Result<ContainerStatus, StartTrouble>) {
         // Before the work counts as done: otherwise the container would look as if it had never been started.
         if let Ok(status) = &result {
             self.on_container(status);
         }
         let Some(record) = self.snapshot.containers.get_mut(name) else { return };
+        let ran = record.latest.as_ref().is_some_and(|latest| latest.id == id);
+        if matches!(result, Err(StartTrouble::Cancelled | StartTrouble::Failed { .. })) && !ran {
+            self.ids.remove(id);
+        }
         record.work = None;
         match result {
             Ok(_) => record.failure = None,

@@ -90,6 +90,7 @@ impl Actor {
         let job = StartJob {
             job: self.job(),
             container: Arc::new(container),
+            id: crate::identity::new_container_id(),
             attempt,
             crashes,
             connected: self.connected.clone(),
@@ -97,12 +98,11 @@ impl Actor {
             obsolete,
             mailbox: self.mailbox.clone(),
         };
-        let uid = self.snapshot.pod.metadata.as_ref().map_or("", |meta| meta.uid.as_str());
-        self.ids.insert(crate::identity::container_id(uid, name, attempt));
-        let container = name.to_owned();
-        let kind = TaskKind::Start { container: container.clone() };
+        let (container, id) = (name.to_owned(), job.id.clone());
+        self.ids.insert(id.clone());
+        let kind = TaskKind::Start { container: container.clone(), id: id.clone() };
         self.host.metrics.runtime_operations.with_label_values(&["start_container"]).inc();
-        self.spawn(kind, async move { Outcome::Started { container, result: job.run().await } });
+        self.spawn(kind, async move { Outcome::Started { container, id, result: job.run().await } });
     }
 
     fn stop(&mut self, name: &str, deadline: Timestamp, why: StopReason) {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gantry_api::core::v1::{Container, Secret};
-use gantry_container_runtime::{ContainerStatus, Error as RuntimeError, ImageInfo, RegistryAuth};
+use gantry_container_runtime::{
+    ContainerState, ContainerStatus, Error as RuntimeError, ImageInfo, RegistryAuth,
+};
 use tokio::sync::mpsc;
 
 use super::message::{Connected, Message, StartTrouble, Trouble};
@@ -25,11 +27,16 @@ use crate::volumes::setup;
 /// A post-start hook that takes longer is given up.
 const HOOK_LIMIT: Duration = Duration::from_secs(600);
 const SIGKILL: i32 = 9;
+/// How long the runtime may take to say what came of a start, and how often it is asked.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What one instance needs besides what its pod's tasks know.
 pub(super) struct StartJob {
     pub(super) job: Job,
     pub(super) container: Arc<Container>,
+    /// The instance's id, given to no other.
+    pub(super) id: String,
     pub(super) attempt: u32,
     pub(super) crashes: u32,
     pub(super) connected: Connected,
@@ -58,30 +65,26 @@ impl StartJob {
     pub(super) async fn run(self) -> Result<ContainerStatus, StartTrouble> {
         let host = &self.job.host;
         let mut phases = Phases::begin(&host.metrics);
-        tracing::debug!(id = self.identity().id(), "container is to start");
+        let id = self.id.as_str();
+        tracing::debug!(id, "container is to start");
         self.remove_obsolete().await;
         let objects = self.job.unless_stopped(self.job.references.objects()).await?;
         phases.done("references");
         let image = self.image(&objects).await?;
         phases.done("image");
-        let identity = self.identity();
-        let id = identity.id();
         let turn = self.job.unless_stopped(host.starts.turn()).await?;
         phases.done("turn");
-        self.create(&identity, &image, &objects).await?;
+        self.create(&image, &objects).await?;
         phases.done("create");
         tracing::debug!(id, "container made in {phases}");
         if self.job.stop.is_cancelled() {
+            host.runtime.abandon_container(id);
             return Err(StartTrouble::Cancelled);
         }
-        let status = match host.runtime.start_container(&id).await {
+        let status = match host.runtime.start_container(id).await {
             Ok(status) => status,
-            // A killed predecessor got this far.
-            Err(RuntimeError::WrongState { .. }) => {
-                host.runtime.container_status(&id).await.map_err(|e| failed("RunContainerError", e))?
-            }
-            Err(error) if error.is_transient() => return Err(failed("RunContainerError", error)),
-            Err(error) => return Err(self.never_ran(id, &image, error).await),
+            Err(error) if error.is_transient() => self.after_cut_off(error).await?,
+            Err(error) => return Err(self.never_ran(&image, error).await),
         };
         drop(turn);
         phases.done("start");
@@ -90,9 +93,30 @@ impl StartJob {
         if self.container.lifecycle.as_ref().is_some_and(|lifecycle| lifecycle.post_start.is_some()) {
             // Nobody listens any more only when the kubelet ends.
             let _ = self.mailbox.send(Message::Container(status.clone())).await;
-            self.post_start(&id).await;
+            self.post_start(id).await;
         }
         Ok(status)
+    }
+
+    /// What came of a start whose answer was lost, as soon as the runtime tells: either the container runs, or it is
+    /// given up.
+    async fn after_cut_off(&self, error: RuntimeError) -> Result<ContainerStatus, StartTrouble> {
+        let runtime = &self.job.host.runtime;
+        let asking = async {
+            loop {
+                match runtime.container_status(&self.id).await {
+                    Err(error) if error.is_transient() => tokio::time::sleep(ASK_AGAIN).await,
+                    answer => return answer.ok().filter(|status| status.state != ContainerState::Created),
+                }
+            }
+        };
+        match tokio::time::timeout(ANSWER_LIMIT, asking).await {
+            Ok(Some(status)) => Ok(status),
+            Ok(None) | Err(_) => {
+                runtime.abandon_container(&self.id);
+                Err(failed("RunContainerError", error))
+            }
+        }
     }
 
     fn identity(&self) -> Identity {
@@ -181,12 +205,8 @@ impl StartJob {
         credentials::find(&secrets, &self.container.image)
     }
 
-    async fn create(
-        &self,
-        identity: &Identity,
-        image: &ImageInfo,
-        objects: &Objects,
-    ) -> Result<(), StartTrouble> {
+    async fn create(&self, image: &ImageInfo, objects: &Objects) -> Result<(), StartTrouble> {
+        let identity = &self.identity();
         let config_error = |error: &dyn ToString| {
             let text = error.to_string();
             self.event(Severity::Warning, "Failed", &format!("Error: {text}"));
@@ -212,6 +232,7 @@ impl StartJob {
         let cgroup = host.cgroups.pod(&spec, &identity.pod_uid);
         let ingredients = Ingredients {
             identity,
+            id: &self.id,
             env,
             image: &image.config,
             image_id: &image.id,
@@ -228,8 +249,8 @@ impl StartJob {
         self.make_files(&config, termination_log).await.map_err(|text| config_error(&text))?;
         match host.runtime.create_container(config).await {
             Ok(()) => {}
-            Err(error) if error.is_already_exists() => return Ok(()),
             Err(error) => {
+                host.runtime.abandon_container(&self.id);
                 self.event(Severity::Warning, "Failed", &format!("Error: {error}"));
                 return Err(failed("CreateContainerError", error));
             }
@@ -277,7 +298,8 @@ impl StartJob {
     }
 
     /// The container exists and cannot run: that is an instance that has ended.
-    async fn never_ran(&self, id: String, image: &ImageInfo, error: RuntimeError) -> StartTrouble {
+    async fn never_ran(&self, image: &ImageInfo, error: RuntimeError) -> StartTrouble {
+        let id = self.id.clone();
         let message = error.to_string();
         self.event(Severity::Warning, "Failed", &format!("Error: {message}"));
         if let Err(error) = self.job.host.runtime.remove_container(&id).await {
