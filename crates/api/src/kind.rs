@@ -1,6 +1,7 @@
 //! The facts of a kind.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 
@@ -61,7 +62,7 @@ pub struct GroupVersionKind {
 
 type Decoded<E> = Result<Box<dyn Object>, E>;
 
-/// A kind that the API serves: its names, its place, and the way from bytes to objects.
+/// A kind that the API serves: its names and its place.
 pub struct Kind {
     /// API group; empty for the core group.
     pub group: &'static str,
@@ -87,10 +88,27 @@ pub struct Kind {
     pub created_by_update: bool,
     /// The columns of its table.
     pub columns: &'static [Column],
-    pub(crate) new: fn() -> Box<dyn Object>,
-    pub(crate) from_protobuf: fn(Bytes) -> Decoded<prost::DecodeError>,
-    pub(crate) from_value: fn(serde_json::Value) -> Decoded<serde_json::Error>,
-    pub(crate) from_json: fn(&[u8]) -> Decoded<serde_json::Error>,
+    pub(crate) codec: OnceLock<Codec>,
+}
+
+/// The way from bytes to a kind's objects. Apart from the facts, so that a program that never decodes a kind by its name
+/// does not carry the code of all kinds.
+pub(crate) struct Codec {
+    new: fn() -> Box<dyn Object>,
+    from_protobuf: fn(Bytes) -> Decoded<prost::DecodeError>,
+    from_value: fn(serde_json::Value) -> Decoded<serde_json::Error>,
+    from_json: fn(&[u8]) -> Decoded<serde_json::Error>,
+}
+
+impl Codec {
+    pub(crate) fn of<T: Strategy>() -> Self {
+        Self {
+            new: || Box::new(T::default()),
+            from_protobuf: |bytes| Ok(Box::new(T::decode(bytes)?)),
+            from_value: |value| Ok(Box::new(serde_json::from_value::<T>(value)?)),
+            from_json: |json| Ok(Box::new(serde_json::from_slice::<T>(json)?)),
+        }
+    }
 }
 
 impl Kind {
@@ -128,26 +146,31 @@ impl Kind {
         self.subresources.contains(&subresource)
     }
 
+    fn codec(&self) -> &Codec {
+        self.codec.get_or_init(|| crate::registry::codec(self))
+    }
+
     /// An empty object.
     #[must_use]
     pub fn new_object(&self) -> Box<dyn Object> {
-        (self.new)()
+        (self.codec().new)()
     }
 
     /// Decodes protobuf bytes without an envelope.
     pub fn decode(&self, bytes: Bytes) -> Result<Box<dyn Object>, DecodeError> {
-        (self.from_protobuf)(bytes).map_err(|source| DecodeError::Protobuf { kind: self.kind, source })
+        (self.codec().from_protobuf)(bytes)
+            .map_err(|source| DecodeError::Protobuf { kind: self.kind, source })
     }
 
     /// Decodes JSON. `kind` and `apiVersion` are not looked at, unknown fields are ignored: see [`crate::schema`] for
     /// the strict check.
     pub fn decode_json(&self, json: &[u8]) -> Result<Box<dyn Object>, DecodeError> {
-        (self.from_json)(json).map_err(|source| DecodeError::Json { kind: self.kind, source })
+        (self.codec().from_json)(json).map_err(|source| DecodeError::Json { kind: self.kind, source })
     }
 
     /// Decodes a JSON value, as [`Kind::decode_json`] does.
     pub fn decode_value(&self, value: serde_json::Value) -> Result<Box<dyn Object>, DecodeError> {
-        (self.from_value)(value).map_err(|source| DecodeError::Json { kind: self.kind, source })
+        (self.codec().from_value)(value).map_err(|source| DecodeError::Json { kind: self.kind, source })
     }
 }
 
@@ -164,21 +187,3 @@ impl PartialEq for Kind {
 }
 
 impl Eq for Kind {}
-
-pub(crate) fn new<T: Strategy>() -> Box<dyn Object> {
-    Box::new(T::default())
-}
-
-pub(crate) fn from_protobuf<T: Strategy>(bytes: Bytes) -> Result<Box<dyn Object>, prost::DecodeError> {
-    Ok(Box::new(T::decode(bytes)?))
-}
-
-pub(crate) fn from_value<T: Strategy>(
-    value: serde_json::Value,
-) -> Result<Box<dyn Object>, serde_json::Error> {
-    Ok(Box::new(serde_json::from_value::<T>(value)?))
-}
-
-pub(crate) fn from_json<T: Strategy>(json: &[u8]) -> Result<Box<dyn Object>, serde_json::Error> {
-    Ok(Box::new(serde_json::from_slice::<T>(json)?))
-}

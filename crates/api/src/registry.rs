@@ -1,6 +1,6 @@
 //! Every kind that is served, each registered once.
 
-use crate::kind::{self, Kind, Scope, Subresource};
+use crate::kind::{Codec, Kind, Scope, Subresource};
 use crate::meta::v1::ObjectMeta;
 use crate::{Resource, apps, coordination, core, discovery, events};
 
@@ -33,10 +33,7 @@ macro_rules! kinds {
                         message: $message,
                         columns: <$type as crate::strategy::Strategy>::COLUMNS,
                         created_by_update: <$type as crate::strategy::Strategy>::CREATED_BY_UPDATE,
-                        new: kind::new::<$type>,
-                        from_protobuf: kind::from_protobuf::<$type>,
-                        from_value: kind::from_value::<$type>,
-                        from_json: kind::from_json::<$type>,
+                        codec: std::sync::OnceLock::new(),
                     };
                     &KIND
                 }
@@ -65,6 +62,14 @@ macro_rules! kinds {
                 }
             }
         )*
+
+        /// How a kind's objects are decoded.
+        pub(crate) fn codec(kind: &Kind) -> Codec {
+            match kind.message {
+                $($message => Codec::of::<$type>(),)*
+                _ => unreachable!("a kind is made by this macro only"),
+            }
+        }
 
         /// Every kind, in the order of discovery.
         #[must_use]
