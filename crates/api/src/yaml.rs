@@ -140,6 +140,14 @@ mod tests {
     }
 
     #[test]
+    fn yes_and_no_are_truth_values_as_kubernetes_reads_them() {
+        assert_eq!(
+            json("a: [yes, Off, 'no', \"on\", Y, nO, yes!]\nno: n\n"),
+            r#"{"a":[true,false,"no","on",true,"nO","yes!"],"false":false}"#
+        );
+    }
+
+    #[test]
     fn merge_keys_fill_in_what_is_missing() {
         let base = "base: &base {a: 1, b: {c: 2}}\n";
         assert_eq!(
@@ -148,8 +156,8 @@ mod tests {
         );
         // Of several, the earlier wins; what is merged may itself have merged.
         assert_eq!(
-            json("x: &x {a: 1}\ny: &y {<<: *x, a: 2, b: 3}\nz: {<<: [*x, *y]}\n"),
-            r#"{"x":{"a":1},"y":{"a":2,"b":3},"z":{"a":1,"b":3}}"#
+            json("u: &u {a: 1}\nv: &v {<<: *u, a: 2, b: 3}\nw: {<<: [*u, *v]}\n"),
+            r#"{"u":{"a":1},"v":{"a":2,"b":3},"w":{"a":1,"b":3}}"#
         );
         // In quotes it is a key like others.
         assert_eq!(json("\"<<\": {a: 1}\n"), r#"{"<<":{"a":1}}"#);

@@ -16,6 +16,14 @@ impl Source<'_> {
     }
 }
 
+/// What a plain scalar is to YAML 1.1, which Kubernetes reads, where YAML 1.2 sees a string.
+pub(super) enum Former {
+    /// An integer.
+    Number(i64),
+    /// A truth value.
+    Bool(bool),
+}
+
 /// The number that a plain scalar with a leading zero means in Kubernetes' YAML, which is 1.1 here: `0644` is octal, and
 /// what is no octal number is a decimal one.
 pub(super) fn with_leading_zero(text: &str) -> Option<i64> {
@@ -29,6 +37,15 @@ pub(super) fn with_leading_zero(text: &str) -> Option<i64> {
     }
     let octal = i64::from_str_radix(rest, 8);
     octal.or_else(|_| digits.parse()).ok().map(|value| sign * value)
+}
+
+/// The truth value that a plain scalar means in YAML 1.1, beside those that 1.2 kept.
+pub(super) fn former_bool(text: &str) -> Option<bool> {
+    match text {
+        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
+        "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-use super::scalar::{Source, with_leading_zero};
+use super::scalar::{Former, Source, former_bool, with_leading_zero};
 use super::{Limits, YamlError, merge};
 
 /// Writes one document of `text` as JSON.
@@ -70,9 +70,11 @@ impl Node<'_> {
         self.push(&serde_json::to_vec(text).map_err(E::custom)?)
     }
 
-    /// The number that a plain scalar is although YAML 1.2 takes it for a string.
-    fn number(self, borrowed: &str) -> Option<i64> {
-        with_leading_zero(borrowed).filter(|_| self.source.is_plain(borrowed))
+    /// What a plain scalar is although YAML 1.2 takes it for a string.
+    fn former(self, borrowed: &str) -> Option<Former> {
+        let number = || with_leading_zero(borrowed).map(Former::Number);
+        let former = former_bool(borrowed).map(Former::Bool).or_else(number)?;
+        self.source.is_plain(borrowed).then_some(former)
     }
 
     /// Adds to the mapping that begins at `start` what merge keys say and it does not have.
@@ -156,8 +158,9 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_borrowed_str<E: serde::de::Error>(self, value: &'de str) -> Result<(), E> {
-        match self.number(value) {
-            Some(number) => self.visit_i64(number),
+        match self.former(value) {
+            Some(Former::Number(number)) => self.visit_i64(number),
+            Some(Former::Bool(value)) => self.visit_bool(value),
             None => self.string(value),
         }
     }
@@ -279,8 +282,9 @@ impl<'de> Visitor<'de> for Key<'_> {
         if value == "<<" && self.0.source.is_plain(value) {
             return Ok(Written::Merge);
         }
-        match self.0.number(value) {
-            Some(number) => self.visit_i64(number),
+        match self.0.former(value) {
+            Some(Former::Number(number)) => self.visit_i64(number),
+            Some(Former::Bool(value)) => self.visit_bool(value),
             None => self.visit_str(value),
         }
     }
