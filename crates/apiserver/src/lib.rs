@@ -9,6 +9,7 @@ mod discovery;
 pub mod grpc;
 mod metrics;
 pub mod nodes;
+mod openapi;
 pub mod options;
 pub mod patch;
 pub mod pipeline;

@@ -24,6 +24,7 @@ use self::accept::Accept;
 use self::path::Route;
 use self::query::Query;
 use crate::nodes::Nodes;
+use crate::openapi::Documents;
 use crate::pipeline::{Attributes, User, authorize};
 use crate::status::{ApiError, Reason};
 use crate::verbs::Verbs;
@@ -36,12 +37,13 @@ struct Inner {
     verbs: Arc<Verbs>,
     nodes: Nodes,
     checks: Checks,
+    documents: Arc<Documents>,
     stop: CancellationToken,
 }
 
 impl Rest {
     pub(crate) fn new(verbs: Arc<Verbs>, nodes: Nodes, checks: Checks, stop: CancellationToken) -> Self {
-        Self(Arc::new(Inner { verbs, nodes, checks, stop }))
+        Self(Arc::new(Inner { verbs, nodes, checks, documents: Arc::default(), stop }))
     }
 
     /// Answers a request; an error is an answer too.
@@ -83,7 +85,7 @@ impl Inner {
                 documents::health(&self.checks, *ready, check.as_deref(), query).await
             }
             Route::Metrics => documents::metrics(),
-            Route::OpenApi(rest) => openapi::answer(rest, headers),
+            Route::OpenApi(rest) => openapi::answer(&self.documents, rest, headers, &parameters).await,
             Route::Version => documents::version(&Accept::of(headers, true)?),
             route => match documents::aggregated(route, headers) {
                 Some(document) => Ok(document),

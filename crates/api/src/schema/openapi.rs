@@ -1,33 +1,143 @@
-//! The schema as OpenAPI: the components of a version 3 document, made from the descriptors.
+//! The schema as OpenAPI: the schemas of a document of version 2 or 3, made from the descriptors.
+
+mod field;
+mod kinds;
 
 use std::collections::BTreeMap;
 
-use prost_reflect::{FieldDescriptor, Kind as Type, MessageDescriptor};
+use prost_reflect::MessageDescriptor;
 use serde_json::{Map, Value, json};
 
 use super::comments;
-use super::merge::{flag, options, text, texts};
-use crate::Kind;
+use super::merge::{flag, options};
 
-/// The components of the given kinds: their messages and whatever these refer to, by their OpenAPI names.
-#[must_use]
-pub fn components<'a>(kinds: impl IntoIterator<Item = &'a Kind>) -> BTreeMap<String, Value> {
-    let mut all = BTreeMap::new();
-    for kind in kinds {
-        let Some(message) = super::pool().get_message_by_name(kind.message) else { continue };
-        add(&message, &mut all);
-        if let Some(schema) = all.get_mut(&name(kind.message)) {
-            schema["x-kubernetes-group-version-kind"] =
-                json!([{"group": kind.group, "version": kind.version, "kind": kind.kind}]);
+/// Which OpenAPI a document follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// 2.0: one document for all groups.
+    V2,
+    /// 3.0: one document for each group and version.
+    V3,
+}
+
+impl Version {
+    /// What stands in front of a schema's name in a reference.
+    #[must_use]
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::V2 => "#/definitions/",
+            Self::V3 => "#/components/schemas/",
+        }
+    }
+}
+
+/// The schemas of a document: those that were asked for, and whatever they refer to.
+#[derive(Debug)]
+pub struct Schemas {
+    version: Version,
+    /// The group and version whose document this is; none where it is that of all.
+    scope: Option<(&'static str, &'static str)>,
+    all: BTreeMap<String, Value>,
+}
+
+impl Schemas {
+    /// No schemas yet. With a group and version, kinds that all groups share are marked as theirs alone.
+    #[must_use]
+    pub fn new(version: Version, scope: Option<(&'static str, &'static str)>) -> Self {
+        Self { version, scope, all: BTreeMap::new() }
+    }
+
+    /// The schemas by their OpenAPI names.
+    #[must_use]
+    pub fn into_all(self) -> BTreeMap<String, Value> {
+        self.all
+    }
+
+    /// A reference to the schema of a message by its full name; `None` where there is no such message.
+    pub fn reference(&mut self, message: &str) -> Option<Value> {
+        let message = super::pool().get_message_by_name(message)?;
+        Some(self.refer(&message))
+    }
+
+    /// A reference to the schema of a patch's body, which may be anything that a patch type allows.
+    pub fn patch(&mut self) -> Value {
+        let name = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch";
+        let patch = json!({
+            "description": "A change of an object, in the form that the media type of the body names.",
+            "type": "object",
+        });
+        self.all.entry(name.to_owned()).or_insert(patch);
+        json!({"$ref": format!("{}{name}", self.version.prefix())})
+    }
+
+    fn refer(&mut self, message: &MessageDescriptor) -> Value {
+        let name = name(message.full_name());
+        let reference = json!({"$ref": format!("{}{name}", self.version.prefix())});
+        if !self.all.contains_key(&name) {
+            // Taken before its fields are visited: messages refer to themselves.
+            self.all.insert(name.clone(), Value::Null);
+            let schema = self.schema(message);
+            self.all.insert(name, schema);
+        }
+        reference
+    }
+
+    fn schema(&mut self, message: &MessageDescriptor) -> Value {
+        let described = |mut schema: Value| {
+            schema["description"] = comments::of_message(message).into();
+            schema
+        };
+        if let Some(scalar) = field::scalar(message.full_name(), self.version) {
+            return described(scalar);
+        }
+        let mut properties = Map::new();
+        let mut required = Vec::new();
+        let kinds = kinds::of(message.full_name(), self.scope);
+        if !kinds.is_empty() {
             for (field, what) in [
                 ("apiVersion", "The version of the API that the object is written in."),
                 ("kind", "The kind of the object."),
             ] {
-                schema["properties"][field] = json!({"type": "string", "description": what});
+                properties.insert(field.to_owned(), json!({"type": "string", "description": what}));
             }
         }
+        self.add_fields(message, &mut properties, &mut required);
+        let mut schema = described(json!({"type": "object"}));
+        if !properties.is_empty() {
+            schema["properties"] = properties.into();
+        }
+        if !required.is_empty() {
+            schema["required"] = required.into();
+        }
+        if !kinds.is_empty() {
+            schema["x-kubernetes-group-version-kind"] = kinds.into();
+        }
+        schema
     }
-    all
+
+    fn add_fields(
+        &mut self,
+        message: &MessageDescriptor,
+        properties: &mut Map<String, Value>,
+        required: &mut Vec<Value>,
+    ) {
+        for field in message.fields() {
+            let options = options(&field);
+            let is = |flag_name| options.as_ref().is_some_and(|options| flag(options, flag_name));
+            if let prost_reflect::Kind::Message(inlined) = field.kind()
+                && is("inline")
+            {
+                self.add_fields(&inlined, properties, required);
+                continue;
+            }
+            // Upstream marks metadata and status as always written, not as required of clients.
+            if is("required") && !matches!(field.name(), "metadata" | "status" if !field::is_text(&field)) {
+                required.push(field.name().into());
+            }
+            let property = self.property(&field, options.as_ref());
+            properties.insert(field.name().to_owned(), property);
+        }
+    }
 }
 
 /// The OpenAPI name of a message: its package with the domain reversed.
@@ -36,135 +146,15 @@ pub fn name(message: &str) -> String {
     message.strip_prefix("k8s.io.").map_or_else(|| message.to_owned(), |rest| format!("io.k8s.{rest}"))
 }
 
-fn add(message: &MessageDescriptor, all: &mut BTreeMap<String, Value>) {
-    let name = name(message.full_name());
-    if all.contains_key(&name) {
-        return;
-    }
-    // Taken before its fields are visited: messages refer to themselves.
-    all.insert(name.clone(), Value::Null);
-    let mut properties = Map::new();
-    let mut required = Vec::new();
-    add_fields(message, &mut properties, &mut required, all);
-    let mut schema = json!({
-        "type": "object",
-        "description": comments::of_message(message),
-        "properties": properties,
+/// The fields of a message that parameters of a query can carry: name, comment, JSON type.
+#[must_use]
+pub fn parameters(message: &str) -> Vec<(String, String, &'static str)> {
+    let Some(message) = super::pool().get_message_by_name(message) else { return Vec::new() };
+    let fields = message.fields().map(|field| {
+        let r#type = field::parameter_type(&field);
+        (field.name().to_owned(), comments::of_field(&field), r#type)
     });
-    if !required.is_empty() {
-        schema["required"] = required.into();
-    }
-    all.insert(name, schema);
-}
-
-fn add_fields(
-    message: &MessageDescriptor,
-    properties: &mut Map<String, Value>,
-    required: &mut Vec<Value>,
-    all: &mut BTreeMap<String, Value>,
-) {
-    for field in message.fields() {
-        let options = options(&field);
-        if let Type::Message(inlined) = field.kind()
-            && options.as_ref().is_some_and(|options| flag(options, "inline"))
-        {
-            add_fields(&inlined, properties, required, all);
-            continue;
-        }
-        let mut schema = described(property(&field, all), &comments::of_field(&field));
-        if let Some(options) = &options {
-            // Upstream marks metadata as always written, not as required of clients.
-            if flag(options, "required") && field.name() != "metadata" && field.name() != "status" {
-                required.push(field.name().into());
-            }
-            describe_merge(options, &mut schema);
-            describe_values(options, &mut schema);
-        }
-        properties.insert(field.name().to_owned(), schema);
-    }
-}
-
-/// What stands beside a reference is not read; so it is wrapped.
-fn described(schema: Value, comment: &str) -> Value {
-    let mut schema = if schema.get("$ref").is_some() { json!({"allOf": [schema]}) } else { schema };
-    if !comment.is_empty() {
-        schema["description"] = comment.into();
-    }
-    schema
-}
-
-/// The default, and the values of an enumerated string, which are those of a list's items.
-fn describe_values(options: &prost_reflect::DynamicMessage, schema: &mut Value) {
-    if let Ok(default) = serde_json::from_str::<Value>(&text(options, "default")) {
-        schema["default"] = default;
-    }
-    let values = texts(options, "values");
-    if values.is_empty() {
-        return;
-    }
-    let enumerated = if schema["type"] == "array" { &mut schema["items"] } else { schema };
-    enumerated["enum"] = values.into();
-}
-
-fn describe_merge(options: &prost_reflect::DynamicMessage, schema: &mut Value) {
-    let extensions = [
-        ("patch_strategy", "x-kubernetes-patch-strategy"),
-        ("patch_merge_key", "x-kubernetes-patch-merge-key"),
-    ];
-    for (option, extension) in extensions {
-        let text = text(options, option);
-        if !text.is_empty() {
-            schema[extension] = text.into();
-        }
-    }
-    let list_type = match options.get_field_by_name("list_type").and_then(|value| value.as_enum_number()) {
-        Some(1) => "atomic",
-        Some(2) => "set",
-        Some(3) => "map",
-        _ => return,
-    };
-    schema["x-kubernetes-list-type"] = list_type.into();
-    let keys = texts(options, "list_map_keys");
-    if !keys.is_empty() {
-        schema["x-kubernetes-list-map-keys"] = keys.into();
-    }
-}
-
-fn property(field: &FieldDescriptor, all: &mut BTreeMap<String, Value>) -> Value {
-    if field.is_map()
-        && let Type::Message(entry) = field.kind()
-    {
-        return json!({"type": "object", "additionalProperties": value(&entry.map_entry_value_field(), all)});
-    }
-    if field.is_list() {
-        return json!({"type": "array", "items": value(field, all)});
-    }
-    value(field, all)
-}
-
-fn value(field: &FieldDescriptor, all: &mut BTreeMap<String, Value>) -> Value {
-    match field.kind() {
-        Type::String => json!({"type": "string"}),
-        Type::Bool => json!({"type": "boolean"}),
-        Type::Int32 => json!({"type": "integer", "format": "int32"}),
-        Type::Int64 => json!({"type": "integer", "format": "int64"}),
-        Type::Double | Type::Float => json!({"type": "number", "format": "double"}),
-        Type::Bytes => json!({"type": "string", "format": "byte"}),
-        Type::Message(message) => match message.full_name().rsplit('.').next().unwrap_or_default() {
-            "Quantity" | "Duration" => json!({"type": "string"}),
-            "IntOrString" => {
-                json!({"oneOf": [{"type": "integer"}, {"type": "string"}], "format": "int-or-string"})
-            }
-            "Time" | "MicroTime" => json!({"type": "string", "format": "date-time"}),
-            "RawExtension" | "FieldsV1" => json!({"type": "object"}),
-            "Verbs" => json!({"type": "array", "items": {"type": "string"}}),
-            _ => {
-                add(&message, all);
-                json!({"$ref": format!("#/components/schemas/{}", name(message.full_name()))})
-            }
-        },
-        _ => json!({}),
-    }
+    fields.collect()
 }
 
 #[cfg(test)]
@@ -173,45 +163,51 @@ mod tests {
     use crate::Resource;
     use crate::apps::v1::Deployment;
 
+    fn all(version: Version) -> BTreeMap<String, Value> {
+        let mut schemas = Schemas::new(version, None);
+        for kind in crate::registry::all() {
+            schemas.reference(kind.message).unwrap();
+            schemas.reference(&format!("{}List", kind.message)).expect("every kind has a list");
+        }
+        schemas.into_all()
+    }
+
     #[test]
     fn every_field_of_every_kind_is_described() {
-        for (name, schema) in components(crate::registry::all().iter().copied()) {
+        for (name, schema) in all(Version::V3) {
             let described =
                 |value: &Value| value["description"].as_str().is_some_and(|text| !text.is_empty());
             assert!(described(&schema), "{name} has no comment");
-            for (field, property) in schema["properties"].as_object().unwrap() {
+            for (field, property) in schema["properties"].as_object().into_iter().flatten() {
                 assert!(described(property), "{name}.{field} has no comment");
             }
         }
     }
 
     #[test]
-    fn enumerated_strings_list_their_values() {
-        let all = components([<Deployment as Resource>::kind()]);
-        let spec = &all["io.k8s.api.core.v1.PodSpec"]["properties"];
-        assert_eq!(spec["restartPolicy"]["enum"], json!(["Always", "Never", "OnFailure"]));
-        assert_eq!(spec["affinity"]["allOf"][0]["$ref"], "#/components/schemas/io.k8s.api.core.v1.Affinity");
-        let port = &all["io.k8s.api.core.v1.ContainerPort"]["properties"]["protocol"];
-        assert_eq!(port["default"], "TCP");
-        let claim = components([<crate::core::v1::PersistentVolumeClaim as Resource>::kind()]);
-        let modes = &claim["io.k8s.api.core.v1.PersistentVolumeClaimSpec"]["properties"]["accessModes"];
-        assert_eq!(modes["items"]["enum"][0], "ReadOnlyMany");
+    fn kinds_bring_everything_they_refer_to() {
+        for version in [Version::V2, Version::V3] {
+            let mut schemas = Schemas::new(version, None);
+            schemas.reference(Deployment::kind().message).unwrap();
+            let all = schemas.into_all();
+            let deployment = &all["io.k8s.api.apps.v1.Deployment"];
+            assert_eq!(deployment["x-kubernetes-group-version-kind"][0]["kind"], "Deployment");
+            let text = serde_json::to_string(&all).unwrap();
+            let mut found = 0;
+            for reference in text.split(version.prefix()).skip(1) {
+                let name = reference.split('"').next().unwrap();
+                assert!(all.contains_key(name), "{name}");
+                found += 1;
+            }
+            assert!(found > 100, "{found} references");
+        }
     }
 
     #[test]
-    fn kinds_bring_everything_they_refer_to() {
-        let all = components([<Deployment as Resource>::kind()]);
-        let deployment = &all["io.k8s.api.apps.v1.Deployment"];
-        assert_eq!(deployment["x-kubernetes-group-version-kind"][0]["kind"], "Deployment");
-        assert_eq!(all["io.k8s.api.apps.v1.DeploymentSpec"]["properties"]["replicas"]["type"], "integer");
-        assert_eq!(
-            all["io.k8s.api.core.v1.PodSpec"]["properties"]["containers"]["x-kubernetes-patch-merge-key"],
-            "name"
-        );
-        let text = serde_json::to_string(&all).unwrap();
-        for reference in text.split("#/components/schemas/").skip(1) {
-            let name = reference.split('"').next().unwrap();
-            assert!(all.contains_key(name), "{name}");
-        }
+    fn required_fields_are_those_of_clients() {
+        let all = all(Version::V3);
+        assert_eq!(all["io.k8s.api.apps.v1.DeploymentSpec"]["required"], json!(["selector", "template"]));
+        assert_eq!(all["io.k8s.api.apps.v1.DaemonSetCondition"]["required"], json!(["type", "status"]));
+        assert!(all["io.k8s.api.core.v1.ConfigMap"].get("required").is_none());
     }
 }

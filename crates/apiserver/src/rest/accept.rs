@@ -1,7 +1,7 @@
 //! Which form of an answer the client wants.
 
-use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING, USER_AGENT};
+use http::{HeaderMap, HeaderValue};
 
 use crate::status::ApiError;
 
@@ -44,19 +44,29 @@ impl Accept {
     pub(super) fn of(headers: &HeaderMap, pretty: bool) -> Result<Self, ApiError> {
         let text = headers.get(ACCEPT).map_or(Ok(""), |value| value.to_str());
         let text = text.map_err(|_| ApiError::bad_request("the Accept header is not ASCII"))?;
-        let gzip = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).is_some_and(|value| {
-            value.split(',').any(|coding| coding.trim().split(';').next() == Some("gzip"))
-        });
+        let gzip = accepts_gzip(headers.get(ACCEPT_ENCODING));
         let make = |(format, view)| Self { format, view, gzip, pretty: pretty || is_person(headers) };
         if text.trim().is_empty() {
             return Ok(make((Format::Json, View::Full)));
         }
-        let mut wanted: Vec<(f32, &str)> = text.split(',').map(|part| (quality(part), part)).collect();
-        // Stable: the client's order decides among equals.
-        wanted.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let served = wanted.into_iter().filter(|(q, _)| *q > 0.0).find_map(|(_, part)| media(part));
-        served.map(make).ok_or_else(|| ApiError::not_acceptable(&[JSON, YAML, PROTOBUF]))
+        by_quality(text)
+            .find_map(media)
+            .map(make)
+            .ok_or_else(|| ApiError::not_acceptable(&[JSON, YAML, PROTOBUF]))
     }
+}
+
+/// The media types of an Accept header, the wanted ones first. Stable: the client's order decides among equals.
+pub(super) fn by_quality(accept: &str) -> impl Iterator<Item = &str> {
+    let mut wanted: Vec<(f32, &str)> = accept.split(',').map(|part| (quality(part), part)).collect();
+    wanted.sort_by(|a, b| b.0.total_cmp(&a.0));
+    wanted.into_iter().filter(|(quality, _)| *quality > 0.0).map(|(_, part)| part)
+}
+
+/// Whether an answer may be compressed.
+pub(super) fn accepts_gzip(encodings: Option<&HeaderValue>) -> bool {
+    let encodings = encodings.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    encodings.split(',').any(|coding| coding.trim().split(';').next() == Some("gzip"))
 }
 
 /// A browser's or curl's user reads the answer; programs do without the spaces.
@@ -101,8 +111,6 @@ fn media(part: &str) -> Option<(Format, View)> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn accept(text: &'static str) -> Result<(Format, View), ApiError> {

@@ -1,108 +1,133 @@
-//! `/openapi/v3`: which documents there are, and one for each group and version.
+//! `/openapi/v2` and `/openapi/v3`: the API described for programs.
 
-use gantry_api::Kind;
-use gantry_api::schema::openapi;
-use http::{HeaderMap, Response};
-use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, EXPIRES, IF_NONE_MATCH,
+    LOCATION, VARY,
+};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http_body_util::Full;
 use tonic::body::Body;
 
-use super::accept::JSON;
-use super::documents::cached;
-use super::path::not_found;
-use crate::discovery;
+use super::accept::{JSON, accepts_gzip, by_quality};
+use super::query::Query;
+use crate::openapi::{Document, Documents, Form, v3_url};
 use crate::status::ApiError;
 
+const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+const V3_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v3.v1.0+protobuf";
+
 /// Answers for the rest of a path behind `/openapi/`.
-pub(super) fn answer(path: &str, headers: &HeaderMap) -> Result<Response<Body>, ApiError> {
-    let document = match path.split('/').collect::<Vec<_>>().as_slice() {
-        ["v3"] => index(),
-        ["v3", "api", version] => document("", version).ok_or_else(not_found)?,
-        ["v3", "apis", group, version] => document(group, version).ok_or_else(not_found)?,
-        _ => return Err(not_found()),
+pub(super) async fn answer(
+    documents: &Arc<Documents>,
+    path: &str,
+    headers: &HeaderMap,
+    query: &Query,
+) -> Result<Response<Body>, ApiError> {
+    let (of_version, rest) = match path.split_once('/') {
+        Some(("v3", rest)) => (V3_PROTOBUF, rest.to_owned()),
+        None if path == "v3" => (V3_PROTOBUF, String::new()),
+        None if path == "v2" => (V2_PROTOBUF, String::new()),
+        _ => return Err(super::path::not_found()),
     };
-    Ok(cached(&document, headers, JSON))
-}
-
-fn index() -> Value {
-    let paths: Map<String, Value> = discovery::by_group()
-        .into_iter()
-        .map(|(group, version, _)| {
-            let path = prefix(group, version);
-            // The version in the address lets clients keep the document until the server changes.
-            let url = format!("/openapi/v3{path}?hash={}", env!("CARGO_PKG_VERSION"));
-            (path.trim_start_matches('/').to_owned(), json!({"serverRelativeURL": url}))
-        })
-        .collect();
-    json!({ "paths": paths })
-}
-
-fn prefix(group: &str, version: &str) -> String {
-    if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") }
-}
-
-fn document(group: &str, version: &str) -> Option<Value> {
-    let (_, _, kinds) = discovery::by_group().into_iter().find(|(g, v, _)| *g == group && *v == version)?;
-    let mut paths = Map::new();
-    for kind in &kinds {
-        add_paths(kind, &mut paths);
-    }
-    Some(json!({
-        "openapi": "3.0.0",
-        "info": {"title": "Kubernetes", "version": discovery::GIT_VERSION},
-        "paths": paths,
-        "components": {"schemas": openapi::components(kinds)},
-    }))
-}
-
-fn add_paths(kind: &Kind, paths: &mut Map<String, Value>) {
-    let prefix = prefix(kind.group, kind.version);
-    let collection = if kind.namespaced() {
-        format!("{prefix}/namespaces/{{namespace}}/{}", kind.plural)
-    } else {
-        format!("{prefix}/{}", kind.plural)
+    let index = of_version == V3_PROTOBUF && rest.is_empty();
+    // The index is always JSON.
+    let Some((form, content_type)) =
+        (if index { Some((Form::Json, JSON)) } else { form(headers, of_version) })
+    else {
+        return Ok(empty(StatusCode::NOT_ACCEPTABLE));
     };
-    let operation = |action: &str, parameters: &[&str], body: bool| operation(kind, action, parameters, body);
-    let write = ["pretty", "dryRun", "fieldManager", "fieldValidation"];
-    let list = ["pretty", "labelSelector", "fieldSelector", "limit", "continue", "resourceVersion", "watch"];
-    paths.insert(
-        collection.clone(),
-        json!({
-            "get": operation("list", &list, false),
-            "post": operation("post", &write, true),
-            "delete": operation("deletecollection", &list, false),
-        }),
-    );
-    paths.insert(
-        format!("{collection}/{{name}}"),
-        json!({
-            "get": operation("get", &["pretty"], false),
-            "put": operation("put", &write, true),
-            "patch": operation("patch", &write, true),
-            "delete": operation("delete", &["pretty", "dryRun", "gracePeriodSeconds", "propagationPolicy"], false),
-        }),
-    );
-    if kind.namespaced() {
-        let all = json!({"get": operation("list", &list, false)});
-        paths.insert(format!("{prefix}/{}", kind.plural), all);
-    }
-}
-
-fn operation(kind: &Kind, action: &str, parameters: &[&str], body: bool) -> Value {
-    let parameters: Vec<Value> = parameters
-        .iter()
-        .map(|name| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}}))
-        .collect();
-    let schema = json!({"$ref": format!("#/components/schemas/{}", openapi::name(kind.message))});
-    let mut operation = json!({
-        "operationId": format!("{action}{}", kind.kind),
-        "parameters": parameters,
-        "responses": {"200": {"description": "OK", "content": {JSON: {"schema": schema}}}},
-        "x-kubernetes-action": action,
-        "x-kubernetes-group-version-kind": {"group": kind.group, "version": kind.version, "kind": kind.kind},
+    let (documents, name) = (Arc::clone(documents), rest.clone());
+    // What is made for the first time takes its time.
+    let found = tokio::task::spawn_blocking(move || {
+        let document = match (of_version, name.as_str()) {
+            (V2_PROTOBUF, _) => Some(documents.v2()),
+            (_, "") => Some(documents.v3_index()),
+            (_, name) => documents.v3(name),
+        };
+        // Made here, too.
+        document.map(|document| document.gzip(form).map(|_| document)).transpose()
     });
-    if body {
-        let schema = if action == "patch" { json!({"type": "object"}) } else { schema };
-        operation["requestBody"] = json!({"required": true, "content": {"*/*": {"schema": schema}}});
+    let found = found.await.map_err(ApiError::internal)?.map_err(ApiError::internal)?;
+    let Some(document) = found else { return Ok(empty(StatusCode::NOT_FOUND)) };
+    let hash = query.hash();
+    if let Some(hash) = hash.filter(|_| !index)
+        && hash != document.hash()
+    {
+        return Ok(moved(&v3_url(&rest, document.hash())));
     }
-    operation
+    let mut response = send(&document, form, headers)?;
+    let head = response.headers_mut();
+    head.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    head.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+    if hash.is_some() && !index {
+        // The address names the content, so it never changes.
+        head.insert(CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
+        if let Some(expires) = in_a_year() {
+            head.insert(EXPIRES, expires);
+        }
+    }
+    Ok(response)
+}
+
+/// The first form that the client accepts.
+fn form(headers: &HeaderMap, protobuf: &'static str) -> Option<(Form, &'static str)> {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accept.trim().is_empty() {
+        return Some((Form::Json, JSON));
+    }
+    // The name with an @, which no media type may have, is what older clients ask for.
+    let old = protobuf.replacen(".v1.0+", "@v1.0+", 1);
+    by_quality(accept).find_map(|part| match part.split(';').next().unwrap_or_default().trim() {
+        JSON | "*/*" | "application/*" => Some((Form::Json, JSON)),
+        other if other == protobuf || other == old => Some((Form::Protobuf, protobuf)),
+        _ => None,
+    })
+}
+
+/// The document, or only that it is still the same.
+fn send(document: &Document, form: Form, headers: &HeaderMap) -> Result<Response<Body>, ApiError> {
+    let etag = format!("\"{}\"", document.hash());
+    let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let same = known.split(',').any(|one| {
+        let one = one.trim();
+        one == "*" || one.strip_prefix("W/").unwrap_or(one) == etag
+    });
+    let mut response = if same {
+        empty(StatusCode::NOT_MODIFIED)
+    } else if accepts_gzip(headers.get(ACCEPT_ENCODING)) {
+        let body = document.gzip(form).map_err(ApiError::internal)?;
+        let mut response = Response::new(Body::new(Full::new(body)));
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        response
+    } else {
+        let body = document.plain(form).map_err(ApiError::internal)?;
+        Response::new(Body::new(Full::new(body.into())))
+    };
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        response.headers_mut().insert(ETAG, etag);
+    }
+    Ok(response)
+}
+
+fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// The document has changed: its address is another one now.
+fn moved(to: &str) -> Response<Body> {
+    let mut response = empty(StatusCode::MOVED_PERMANENTLY);
+    if let Ok(to) = HeaderValue::from_str(to) {
+        response.headers_mut().insert(LOCATION, to);
+    }
+    response
+}
+
+fn in_a_year() -> Option<HeaderValue> {
+    let at = jiff::Timestamp::now().checked_add(jiff::Span::new().hours(365 * 24)).ok()?;
+    let text = at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    HeaderValue::try_from(text).ok()
 }

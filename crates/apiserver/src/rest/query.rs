@@ -64,6 +64,11 @@ impl Query {
         Ok(self.flag("pretty")?.unwrap_or(false))
     }
 
+    /// The hash in the address of a document.
+    pub(super) fn hash(&self) -> Option<&str> {
+        self.text("hash")
+    }
+
     /// Whether a GET is a watch.
     pub(super) fn watch(&self) -> Result<bool, ApiError> {
         Ok(self.flag("watch")?.unwrap_or(false))

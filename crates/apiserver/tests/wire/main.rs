@@ -8,6 +8,7 @@ mod documents;
 mod http;
 mod lists;
 mod objects;
+mod openapi;
 mod patches;
 mod pki;
 mod protobuf;

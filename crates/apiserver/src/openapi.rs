@@ -1,0 +1,97 @@
+//! The API described for programs: OpenAPI 2 and 3, made from the registry and the schema.
+//!
+//! A document is made when somebody asks for the first time. It is kept compressed, which most clients ask for anyway.
+
+mod document;
+mod operation;
+mod parameter;
+mod paths;
+mod protobuf;
+mod v2;
+mod v3;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+pub(crate) use document::{Document, Form};
+
+use crate::discovery;
+
+/// The documents of a server.
+#[derive(Default)]
+pub(crate) struct Documents {
+    v2: OnceLock<Arc<Document>>,
+    v3: OnceLock<Index>,
+}
+
+/// The documents of version 3 by their paths, such as `apis/apps/v1`.
+struct Index {
+    paths: Arc<Document>,
+    documents: BTreeMap<String, Arc<Document>>,
+}
+
+impl Documents {
+    /// The document of version 2, which is about everything.
+    pub(crate) fn v2(&self) -> Arc<Document> {
+        let document = self.v2.get_or_init(|| Arc::new(Document::new(&v2::document(), &protobuf::V2)));
+        Arc::clone(document)
+    }
+
+    /// Which documents of version 3 there are.
+    pub(crate) fn v3_index(&self) -> Arc<Document> {
+        Arc::clone(&self.index().paths)
+    }
+
+    /// The document of version 3 of a path, such as `apis/apps/v1`.
+    pub(crate) fn v3(&self, path: &str) -> Option<Arc<Document>> {
+        self.index().documents.get(path).cloned()
+    }
+
+    fn index(&self) -> &Index {
+        self.v3.get_or_init(Index::build)
+    }
+}
+
+impl Index {
+    fn build() -> Self {
+        let mut documents = BTreeMap::new();
+        for path in v3::paths() {
+            // One at a time: as values they take many times of what is kept.
+            if let Some(document) = v3::document(&path) {
+                documents.insert(path, Arc::new(Document::new(&document, &protobuf::V3)));
+            }
+        }
+        let links: serde_json::Map<_, _> = documents
+            .iter()
+            .map(|(path, document)| {
+                let url = v3_url(path, document.hash());
+                (path.clone(), serde_json::json!({"serverRelativeURL": url}))
+            })
+            .collect();
+        let paths = serde_json::json!({ "paths": links });
+        Self { paths: Arc::new(Document::new(&paths, &protobuf::V3)), documents }
+    }
+}
+
+/// The address of a document of version 3 as it is now: clients may keep what they find there.
+pub(crate) fn v3_url(path: &str, hash: &str) -> String {
+    format!("/openapi/v3/{path}?hash={hash}")
+}
+
+/// `api/v1`, `apis/GROUP/VERSION`.
+fn prefix(group: &str, version: &str) -> String {
+    if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") }
+}
+
+fn info() -> serde_json::Value {
+    serde_json::json!({"title": "Kubernetes", "version": discovery::GIT_VERSION})
+}
+
+fn bearer_token() -> serde_json::Value {
+    serde_json::json!({
+        "description": "A token in the request's head.",
+        "in": "header",
+        "name": "authorization",
+        "type": "apiKey",
+    })
+}
