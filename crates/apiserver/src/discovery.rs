@@ -1,10 +1,14 @@
 //! What is served: the registry of kinds, in each of the forms that clients ask for it.
 
 mod aggregated;
+mod order;
 mod plain;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use gantry_api::grpc::api;
 use gantry_api::{Kind, Subresource, registry};
+use sha2::{Digest as _, Sha256};
 
 pub(crate) use aggregated::{core as aggregated_core, groups as aggregated_groups};
 pub(crate) use plain::{core_versions, group, groups, resources};
@@ -47,16 +51,51 @@ pub(crate) fn subresource_kind(
     }
 }
 
-/// The groups beside the core group, with their kinds, in the order of registration.
-pub(crate) fn by_group() -> Vec<(&'static str, &'static str, Vec<&'static Kind>)> {
-    let mut groups: Vec<(&str, &str, Vec<&Kind>)> = Vec::new();
+/// Group, version and kinds.
+type Served = (&'static str, &'static str, Vec<&'static Kind>);
+
+/// The groups and versions with their kinds: groups in the order of preference, versions of a group side by side, the
+/// preferred one first, kinds by their plural names.
+pub(crate) fn by_group() -> Vec<Served> {
+    let mut groups: Vec<Served> = Vec::new();
     for &kind in registry::all() {
         match groups.iter_mut().find(|(group, version, _)| *group == kind.group && *version == kind.version) {
             Some((_, _, kinds)) => kinds.push(kind),
             None => groups.push((kind.group, kind.version, vec![kind])),
         }
     }
+    groups.sort_by_key(|(group, version, _)| (order::group(group), order::version(version)));
+    for (_, _, kinds) in &mut groups {
+        kinds.sort_by_key(|kind| kind.plural);
+    }
     groups
+}
+
+/// The groups, core or others, each with its versions.
+fn versions_by_group(core: bool) -> Vec<(&'static str, Vec<Served>)> {
+    let mut groups: Vec<(&str, Vec<Served>)> = Vec::new();
+    for served in by_group().into_iter().filter(|(group, _, _)| group.is_empty() == core) {
+        match groups.last_mut() {
+            Some((group, versions)) if *group == served.0 => versions.push(served),
+            _ => groups.push((served.0, vec![served])),
+        }
+    }
+    groups
+}
+
+/// Changes when objects of the kind are stored as another one: clients that migrate storage compare it.
+fn storage_version_hash(kind: &Kind) -> String {
+    // Both groups of events store the same objects.
+    let group = if kind.group == "events.k8s.io" { "" } else { kind.group };
+    let digest = Sha256::digest(format!("{group}/{}/{}", kind.version, kind.kind));
+    STANDARD.encode(&digest[..8])
+}
+
+/// A kind's subresources by name.
+fn subresources(kind: &Kind) -> Vec<Subresource> {
+    let mut all = kind.subresources.to_vec();
+    all.sort_by_key(|subresource| subresource.name());
+    all
 }
 
 /// The answer to `Discover`.
@@ -97,4 +136,31 @@ pub(crate) fn grpc() -> api::DiscoverResponse {
         resources.push(resource);
     }
     api::DiscoverResponse { resources, git_version: GIT_VERSION.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use gantry_api::Resource as _;
+    use gantry_api::apps::v1::Deployment;
+    use gantry_api::core::v1::Pod;
+
+    use super::*;
+
+    #[test]
+    fn hashes_of_storage_versions_are_upstreams() {
+        assert_eq!(storage_version_hash(Pod::kind()), "xPOwRZ+Yhw8=");
+        assert_eq!(storage_version_hash(Deployment::kind()), "8aSe+NMegvE=");
+        assert_eq!(storage_version_hash(gantry_api::events::v1::Event::kind()), "r2yiGXH7wu8=");
+    }
+
+    #[test]
+    fn the_versions_of_a_group_are_together() {
+        let groups = versions_by_group(false);
+        let mut names: Vec<&str> = groups.iter().map(|(group, _)| *group).collect();
+        assert_eq!(names.first(), Some(&"apps"));
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
 }

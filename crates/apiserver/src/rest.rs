@@ -89,7 +89,10 @@ impl Inner {
             Route::Version => documents::version(&Accept::of(headers, true)?),
             route => match documents::aggregated(route, headers) {
                 Some(document) => Ok(document),
-                None => documents::discovery(route, &Accept::of(headers, parameters.pretty()?)?),
+                None => {
+                    let address = self.verbs.settings().advertise;
+                    documents::discovery(route, &Accept::of(headers, parameters.pretty()?)?, address.into())
+                }
             },
         }
     }

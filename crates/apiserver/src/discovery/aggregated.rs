@@ -3,7 +3,7 @@
 use gantry_api::Kind;
 use serde_json::{Value, json};
 
-use super::{by_group, subresource_kind, subresource_verbs, verbs};
+use super::{Served, subresource_kind, subresource_verbs, subresources, verbs, versions_by_group};
 
 /// `/api`: the core group.
 pub(crate) fn core() -> Value {
@@ -16,17 +16,18 @@ pub(crate) fn groups() -> Value {
 }
 
 fn list(core: bool) -> Value {
-    let items: Vec<Value> = by_group()
-        .into_iter()
-        .filter(|(group, _, _)| group.is_empty() == core)
-        .map(|(group, version, kinds)| {
-            let mut metadata = json!({"creationTimestamp": null});
-            if !group.is_empty() {
-                metadata["name"] = group.into();
-            }
+    let versions = |versions: Vec<Served>| -> Vec<Value> {
+        let version = |(_, version, kinds): Served| {
             let resources: Vec<Value> = kinds.into_iter().map(resource).collect();
-            let version = json!({"version": version, "resources": resources, "freshness": "Current"});
-            json!({"metadata": metadata, "versions": [version]})
+            json!({"version": version, "resources": resources, "freshness": "Current"})
+        };
+        versions.into_iter().map(version).collect()
+    };
+    let items: Vec<Value> = versions_by_group(core)
+        .into_iter()
+        .map(|(group, served)| {
+            let metadata = if group.is_empty() { json!({}) } else { json!({"name": group}) };
+            json!({"metadata": metadata, "versions": versions(served)})
         })
         .collect();
     json!({"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items})
@@ -48,7 +49,7 @@ fn resource(kind: &Kind) -> Value {
         resource["categories"] = kind.categories.into();
     }
     if !kind.subresources.is_empty() {
-        let subresources = kind.subresources.iter().map(|&subresource| {
+        let subresources = subresources(kind).into_iter().map(|subresource| {
             json!({
                 "subresource": subresource.name(),
                 "responseKind": response_kind(subresource_kind(kind, subresource)),

@@ -1,38 +1,41 @@
 //! Discovery document by document, as clients older than the aggregated form read it.
 
+use std::net::SocketAddr;
+
 use gantry_api::Kind;
 use serde_json::{Value, json};
 
-use super::{by_group, subresource_kind, subresource_verbs, verbs};
+use super::{
+    Served, by_group, storage_version_hash, subresource_kind, subresource_verbs, subresources, verbs,
+    versions_by_group,
+};
 
-/// `/api`.
-pub(crate) fn core_versions() -> Value {
-    json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
+/// `/api`; the server is reached at `address`.
+pub(crate) fn core_versions(address: SocketAddr) -> Value {
+    let addresses = json!([{"clientCIDR": "0.0.0.0/0", "serverAddress": address.to_string()}]);
+    json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": addresses})
 }
 
 /// `/apis`.
 pub(crate) fn groups() -> Value {
-    let groups: Vec<Value> = by_group()
-        .into_iter()
-        .filter(|(group, _, _)| !group.is_empty())
-        .map(|(group, version, _)| describe(group, version))
-        .collect();
+    let groups: Vec<Value> =
+        versions_by_group(false).into_iter().map(|(group, versions)| describe(group, &versions)).collect();
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 }
 
 /// `/apis/GROUP`.
 pub(crate) fn group(name: &str) -> Option<Value> {
-    let (group, version, _) =
-        by_group().into_iter().find(|(group, _, _)| *group == name && !name.is_empty())?;
-    let mut described = describe(group, version);
+    let (group, versions) = versions_by_group(false).into_iter().find(|(group, _)| *group == name)?;
+    let mut described = describe(group, &versions);
     described["kind"] = "APIGroup".into();
     described["apiVersion"] = "v1".into();
     Some(described)
 }
 
-fn describe(group: &str, version: &str) -> Value {
-    let version = json!({"groupVersion": format!("{group}/{version}"), "version": version});
-    json!({"name": group, "versions": [version], "preferredVersion": version})
+fn describe(group: &str, versions: &[Served]) -> Value {
+    let version = |(group, version, _): &Served| json!({"groupVersion": format!("{group}/{version}"), "version": version});
+    let versions: Vec<Value> = versions.iter().map(version).collect();
+    json!({"name": group, "preferredVersion": versions.first(), "versions": versions})
 }
 
 /// `/api/v1` and `/apis/GROUP/VERSION`.
@@ -40,12 +43,12 @@ pub(crate) fn resources(group: &str, version: &str) -> Option<Value> {
     let (_, _, kinds) = by_group().into_iter().find(|(g, v, _)| *g == group && *v == version)?;
     let resources: Vec<Value> = kinds.into_iter().flat_map(of_kind).collect();
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-    Some(json!({
-        "kind": "APIResourceList",
-        "apiVersion": "v1",
-        "groupVersion": group_version,
-        "resources": resources,
-    }))
+    let mut list = json!({"kind": "APIResourceList", "groupVersion": group_version, "resources": resources});
+    if !group.is_empty() {
+        // Older than the rule that every object names its version, and kept so.
+        list["apiVersion"] = "v1".into();
+    }
+    Some(list)
 }
 
 fn of_kind(kind: &Kind) -> Vec<Value> {
@@ -56,6 +59,9 @@ fn of_kind(kind: &Kind) -> Vec<Value> {
         "kind": kind.kind,
         "verbs": verbs(kind),
     });
+    if verbs(kind).contains(&"list") {
+        resource["storageVersionHash"] = storage_version_hash(kind).into();
+    }
     if !kind.short_names.is_empty() {
         resource["shortNames"] = kind.short_names.into();
     }
@@ -63,7 +69,7 @@ fn of_kind(kind: &Kind) -> Vec<Value> {
         resource["categories"] = kind.categories.into();
     }
     let mut all = vec![resource];
-    for &subresource in kind.subresources {
+    for subresource in subresources(kind) {
         let (group, version, name) = subresource_kind(kind, subresource);
         let mut resource = json!({
             "name": format!("{}/{}", kind.plural, subresource.name()),

@@ -1,16 +1,20 @@
 //! What is no object: health, version, metrics, discovery.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 
+use bytes::Bytes;
 use gantry_telemetry::health::{self, Checks};
 use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use prost::Message;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha512};
 use tonic::body::Body;
 
-use super::accept::Accept;
-use super::encode::{from_json, respond, text};
+use super::accept::{Accept, Format, JSON, PROTOBUF};
+use super::encode::{from_json, pretty, respond, text};
 use super::path::{Route, not_found};
 use crate::discovery;
 use crate::status::ApiError;
@@ -78,17 +82,41 @@ pub(super) fn aggregated(route: &Route, headers: &HeaderMap) -> Option<Response<
     Some(cached(&document, headers, AGGREGATED))
 }
 
-/// A document of discovery.
-pub(super) fn discovery(route: &Route, accept: &Accept) -> Result<Response<Body>, ApiError> {
-    let document = match route {
-        Route::Core => discovery::core_versions(),
-        Route::Groups => discovery::groups(),
-        Route::Group(group) => discovery::group(group).ok_or_else(not_found)?,
-        Route::Resources { group, version } => discovery::resources(group, version).ok_or_else(not_found)?,
-        Route::Paths => paths(),
+/// Makes protobuf of a document.
+type ToProtobuf = fn(Value) -> Result<Bytes, serde_json::Error>;
+
+/// A document of discovery; the server is reached at `address`.
+pub(super) fn discovery(
+    route: &Route,
+    accept: &Accept,
+    address: SocketAddr,
+) -> Result<Response<Body>, ApiError> {
+    use gantry_api::meta::v1::{ApiGroup, ApiGroupList, ApiResourceList, ApiVersions};
+    let (document, protobuf): (Value, ToProtobuf) = match route {
+        Route::Core => (discovery::core_versions(address), envelope::<ApiVersions>),
+        Route::Groups => (discovery::groups(), envelope::<ApiGroupList>),
+        Route::Group(group) => (discovery::group(group).ok_or_else(not_found)?, envelope::<ApiGroup>),
+        Route::Resources { group, version } => {
+            (discovery::resources(group, version).ok_or_else(not_found)?, envelope::<ApiResourceList>)
+        }
+        Route::Paths => {
+            // For people; it has no other form.
+            return Ok(respond(StatusCode::OK, JSON, pretty(paths().to_string().as_bytes())));
+        }
         _ => return Err(not_found()),
     };
+    if accept.format == Format::Protobuf {
+        let bytes = protobuf(document).map_err(ApiError::internal)?;
+        return Ok(respond(StatusCode::OK, PROTOBUF, bytes));
+    }
     from_json(StatusCode::OK, accept, document.to_string().into_bytes())
+}
+
+/// A document as a message of type `T` in its envelope.
+fn envelope<T: Message + DeserializeOwned>(document: Value) -> Result<Bytes, serde_json::Error> {
+    let kind = document["kind"].as_str().unwrap_or_default().to_owned();
+    let message: T = serde_json::from_value(document)?;
+    Ok(gantry_store::envelope::encode("v1", &kind, &message))
 }
 
 /// `/`: where else there is something.
@@ -128,7 +156,7 @@ fn served_form(media_type: &str) -> Option<bool> {
 pub(super) fn cached(document: &Value, headers: &HeaderMap, content_type: &'static str) -> Response<Body> {
     let body = document.to_string();
     let mut etag = String::from("\"");
-    for byte in Sha256::digest(body.as_bytes()) {
+    for byte in Sha512::digest(body.as_bytes()) {
         // Writing to a string cannot fail.
         let _ = write!(etag, "{byte:02X}");
     }

@@ -64,7 +64,7 @@ pub(super) fn from_json(
 }
 
 /// Lays JSON out for people: two spaces a level, the fields in their order.
-fn pretty(json: &[u8]) -> Vec<u8> {
+pub(super) fn pretty(json: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(json.len() * 2);
     let mut depth = 0usize;
     let mut bytes = json.iter().copied().peekable();

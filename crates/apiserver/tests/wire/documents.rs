@@ -62,16 +62,40 @@ async fn discovery_in_single_documents() {
             (&json!("APIResourceList"), &json!(version))
         );
     }
+    let api = server.get("/api").await.ok(200);
+    let address = &api["serverAddressByClientCIDRs"][0]["serverAddress"];
+    assert!(address.as_str().unwrap().starts_with("192.0.2.1:"), "{address}");
     let core = server.get("/api/v1").await.ok(200);
+    assert!(core.get("apiVersion").is_none());
     let resource = |name: &str| -> Value {
         let resources = core["resources"].as_array().unwrap();
         resources.iter().find(|one| one["name"] == name).cloned().unwrap_or_default()
     };
     assert_eq!(resource("pods")["shortNames"], json!(["po"]));
+    assert_eq!(resource("pods")["storageVersionHash"], "xPOwRZ+Yhw8=");
     assert_eq!(resource("pods/binding")["verbs"], json!(["create"]));
     assert_eq!(resource("namespaces")["namespaced"], false);
     let paths = server.get("/").await.ok(200);
     assert!(paths["paths"].as_array().unwrap().contains(&json!("/apis/apps/v1")));
+}
+
+#[tokio::test]
+async fn discovery_in_protobuf() {
+    use gantry_api::meta::v1::{ApiGroupList, ApiResourceList};
+    use prost::Message as _;
+    let server = Server::start().await;
+    let open = |answer: crate::http::Answer| {
+        assert_eq!((answer.status, answer.content_type().as_str()), (200, crate::http::PROTOBUF));
+        gantry_store::envelope::decode(&answer.body).unwrap()
+    };
+    let envelope = open(server.get_as("/apis", crate::http::PROTOBUF).await);
+    assert_eq!((envelope.api_version.as_str(), envelope.kind.as_str()), ("v1", "APIGroupList"));
+    let groups = ApiGroupList::decode(envelope.raw).unwrap();
+    assert_eq!(groups.groups[0].name, "apps");
+    let envelope = open(server.get_as("/apis/apps/v1", crate::http::PROTOBUF).await);
+    let resources = ApiResourceList::decode(envelope.raw).unwrap().resources;
+    let found = resources.iter().find(|one| one.name == "deployments/scale").unwrap();
+    assert_eq!((found.group.as_str(), found.kind.as_str()), ("autoscaling", "Scale"));
 }
 
 #[tokio::test]
