@@ -5,6 +5,7 @@ pub mod app;
 pub mod bootstrap;
 pub mod cache;
 mod compaction;
+mod config;
 mod discovery;
 pub mod grpc;
 mod metrics;

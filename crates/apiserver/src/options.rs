@@ -1,5 +1,6 @@
 //! The server's flags, with upstream's names, and its configuration file.
 
+use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -8,8 +9,9 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use gantry_store::{ClientIdentity, EtcdConfig, EtcdStore, MemoryStore, Store, TlsConfig};
-use gantry_telemetry::CommonFlags;
+use gantry_telemetry::{CommonFlags, config};
 
+use crate::config::ApiServerConfiguration;
 use crate::nodes::NodeTlsFiles;
 use crate::server::TlsFiles;
 use crate::verbs::{Settings, Tolerations};
@@ -54,8 +56,8 @@ pub struct Options {
     #[arg(long, default_value_t = 300, value_name = "SECONDS", value_parser = clap::value_parser!(i64).range(0..))]
     pub default_unreachable_toleration_seconds: i64,
 
-    /// An address to listen on; may be repeated.
-    #[arg(long, default_value = "0.0.0.0", value_name = "IP")]
+    /// An address to listen on; may be repeated, or several separated by commas.
+    #[arg(long, value_delimiter = ',', default_value = "0.0.0.0", value_name = "IP")]
     pub bind_address: Vec<IpAddr>,
 
     /// The port to listen on.
@@ -154,6 +156,13 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 impl Options {
+    /// Reads a command line, and the configuration file that it names.
+    pub fn load(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, config::Error> {
+        config::parse_flags::<Self, ApiServerConfiguration>(arguments, |options| {
+            options.common.config.clone()
+        })
+    }
+
     /// The addresses to listen on.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
