@@ -59,7 +59,8 @@ lint: ## format and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
-docs: build ## write the reference of flags anew
+docs: build ## write the reference of flags and the OpenAPI documents anew
+	GANTRY_WRITE_DOCS=1 cargo test -p gantry-apiserver --test wire contract
 	GANTRY_WRITE_DOCS=1 GANTRY_BIN_DIR=$(abspath $(BIN)) cargo test --release -p gantry-tests --test documents
 
 bench: images ## all benchmarks, printed in one run on a cluster of their own

@@ -4,6 +4,7 @@
 
 mod access;
 mod bodies;
+mod contract;
 mod documents;
 mod http;
 mod lists;
