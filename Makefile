@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps test-deps build images up down purge test unit e2e lint docs bench clean
+.PHONY: help deps test-deps build images up down purge test test-api unit e2e lint docs bench clean
 
 NODES ?=
 STATE_DIR ?= .cluster
@@ -48,6 +48,9 @@ purge: ## end the cluster and remove its data, too
 
 unit: test-deps ## unit tests, batteries and component tests
 	cargo test --workspace --exclude gantry-tests
+
+test-api: test-deps ## the API battery, against GANTRY_API_URL or a server of its own
+	cargo test -p gantry-api-battery -- --show-output
 
 e2e: test-deps images ## end-to-end tests on real clusters
 	GANTRY_BIN_DIR=$(abspath $(BIN)) GANTRY_IMAGES=$(abspath $(IMAGES)) \

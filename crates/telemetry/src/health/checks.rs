@@ -29,6 +29,13 @@ struct Check {
     run: Run,
 }
 
+impl Check {
+    /// Whether it is asked for `kind`.
+    fn answers(&self, kind: Kind) -> bool {
+        kind == Kind::Ready || self.kind == Kind::Live
+    }
+}
+
 /// A component's checks. Clones share the same list; checks can be added while it is served.
 #[derive(Clone, Default)]
 pub struct Checks {
@@ -68,33 +75,39 @@ impl Checks {
         self.add(name, kind, Arc::new(move || check().boxed()));
     }
 
-    /// Runs the checks of `kind`, side by side, save those named in `exclude`.
+    /// Runs the checks of `kind`, side by side, save those named in `exclude`, which count as passed.
     pub async fn report(&self, kind: Kind, exclude: &[String]) -> Report {
-        let selected: Vec<Check> = self
-            .snapshot()
-            .into_iter()
-            .filter(|check| kind == Kind::Ready || check.kind == Kind::Live)
-            .filter(|check| !exclude.contains(&check.name))
-            .collect();
+        let selected: Vec<Check> = self.snapshot().into_iter().filter(|check| check.answers(kind)).collect();
+        let unknown = exclude.iter().filter(|name| !selected.iter().any(|check| check.name == **name));
+        let unknown = unknown.cloned().collect();
         let runs = selected.into_iter().map(|check| async move {
-            let result = tokio::time::timeout(CHECK_LIMIT, (check.run)())
-                .await
-                .unwrap_or_else(|_| Err(format!("no answer within {CHECK_LIMIT:?}")));
-            (check.name, result)
+            if exclude.contains(&check.name) {
+                return (check.name, Outcome::Excluded);
+            }
+            let outcome = match tokio::time::timeout(CHECK_LIMIT, (check.run)()).await {
+                Ok(Ok(())) => Outcome::Passed,
+                Ok(Err(reason)) => Outcome::Failed(reason),
+                Err(_) => Outcome::Failed(format!("no answer within {CHECK_LIMIT:?}")),
+            };
+            (check.name, outcome)
         });
-        Report { kind, results: futures::future::join_all(runs).await }
+        Report { kind, results: futures::future::join_all(runs).await, unknown }
     }
 
     /// Runs the one check of this name; `None` where `kind` has no such check.
     pub async fn report_one(&self, kind: Kind, name: &str) -> Option<Report> {
-        let applies = |check: &Check| kind == Kind::Ready || check.kind == Kind::Live;
-        let (named, others): (Vec<Check>, Vec<Check>) =
-            self.snapshot().into_iter().filter(applies).partition(|check| check.name == name);
+        let (named, others): (Vec<Check>, Vec<Check>) = self
+            .snapshot()
+            .into_iter()
+            .filter(|check| check.answers(kind))
+            .partition(|check| check.name == name);
         let others: Vec<String> = others.into_iter().map(|check| check.name).collect();
         if named.is_empty() {
             return None;
         }
-        Some(self.report(kind, &others).await)
+        let mut report = self.report(kind, &others).await;
+        report.results.retain(|(_, outcome)| *outcome != Outcome::Excluded);
+        Some(report)
     }
 
     fn add(&self, name: &str, kind: Kind, run: Run) {
@@ -112,17 +125,27 @@ impl Checks {
     }
 }
 
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Outcome {
+    Passed,
+    Failed(String),
+    /// Not asked.
+    Excluded,
+}
+
 /// What the checks said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     kind: Kind,
-    results: Vec<(String, Result<(), String>)>,
+    results: Vec<(String, Outcome)>,
+    /// What should be left out and is no check.
+    unknown: Vec<String>,
 }
 
 impl Report {
     /// Whether every check passed.
     pub fn ok(&self) -> bool {
-        self.results.iter().all(|(_, result)| result.is_ok())
+        !self.results.iter().any(|(_, outcome)| matches!(outcome, Outcome::Failed(_)))
     }
 
     /// The answer's body: `ok`, or one line per check when something fails or `verbose` asks for it.
@@ -131,12 +154,18 @@ impl Report {
             return "ok".to_owned();
         }
         let mut text = String::new();
-        for (name, result) in &self.results {
+        for (name, outcome) in &self.results {
             // Writing to a string cannot fail.
-            let _ = match result {
-                Ok(()) => writeln!(text, "[+]{name} ok"),
-                Err(reason) => writeln!(text, "[-]{name} failed: {reason}"),
+            let _ = match outcome {
+                Outcome::Passed => writeln!(text, "[+]{name} ok"),
+                Outcome::Excluded => writeln!(text, "[+]{name} excluded: ok"),
+                Outcome::Failed(reason) => writeln!(text, "[-]{name} failed: {reason}"),
             };
+        }
+        if !self.unknown.is_empty() {
+            let names: Vec<String> = self.unknown.iter().map(|name| format!("{name:?}")).collect();
+            let names = names.join(",");
+            let _ = writeln!(text, "warn: some health checks cannot be excluded: no matches for {names}");
         }
         let path = if self.kind == Kind::Live { "livez" } else { "readyz" };
         text.push_str(path);
@@ -160,7 +189,14 @@ mod tests {
             ready.text(false),
             "[+]ping ok\n[-]synced failed: pods: not listed yet\nreadyz check failed\n"
         );
-        assert!(checks.report(Kind::Ready, &["synced".to_owned()]).await.ok());
+        let without = checks.report(Kind::Ready, &["synced".to_owned(), "x".to_owned()]).await;
+        assert_eq!(
+            without.text(true),
+            "[+]ping ok\n[+]synced excluded: ok\nwarn: some health checks cannot be excluded: no matches for \
+             \"x\"\nreadyz check passed\n"
+        );
+        let one = checks.report_one(Kind::Ready, "ping").await.unwrap();
+        assert_eq!(one.text(true), "[+]ping ok\nreadyz check passed\n");
     }
 
     #[tokio::test(start_paused = true)]
