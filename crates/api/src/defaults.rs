@@ -3,6 +3,7 @@
 //! Each function is idempotent and looks at nothing but the object.
 
 pub(crate) mod apps;
+pub(crate) mod batch;
 pub(crate) mod core;
 pub(crate) mod pod;
 pub(crate) mod service;

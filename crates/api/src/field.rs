@@ -51,6 +51,8 @@ pub enum ErrorType {
     Required,
     /// A value breaks a rule.
     Invalid,
+    /// Several values do not go together; none of them is shown.
+    InvalidTogether,
     /// A value is none of those allowed.
     NotSupported,
     /// A value stands twice where it must be unique.
@@ -75,7 +77,7 @@ impl ErrorType {
     pub fn reason(self) -> &'static str {
         match self {
             Self::Required => "FieldValueRequired",
-            Self::Invalid => "FieldValueInvalid",
+            Self::Invalid | Self::InvalidTogether => "FieldValueInvalid",
             Self::NotSupported => "FieldValueNotSupported",
             Self::Duplicate => "FieldValueDuplicate",
             Self::Forbidden => "FieldValueForbidden",
@@ -90,7 +92,7 @@ impl ErrorType {
     fn text(self) -> &'static str {
         match self {
             Self::Required => "Required value",
-            Self::Invalid | Self::TypeInvalid => "Invalid value",
+            Self::Invalid | Self::InvalidTogether | Self::TypeInvalid => "Invalid value",
             Self::NotSupported => "Unsupported value",
             Self::Duplicate => "Duplicate value",
             Self::Forbidden => "Forbidden",
@@ -129,6 +131,17 @@ impl Error {
     #[must_use]
     pub fn invalid(path: Path, value: impl Into<serde_json::Value>, detail: impl Into<String>) -> Self {
         Self { r#type: ErrorType::Invalid, path, value: value.into(), detail: detail.into() }
+    }
+
+    /// Several values below the path do not go together.
+    #[must_use]
+    pub fn invalid_together(path: Path, detail: impl Into<String>) -> Self {
+        Self {
+            r#type: ErrorType::InvalidTogether,
+            path,
+            value: serde_json::Value::Null,
+            detail: detail.into(),
+        }
     }
 
     /// A value is none of `supported`.
@@ -183,7 +196,11 @@ impl Error {
         let mut text = self.r#type.text().to_owned();
         let shows_value = !matches!(
             self.r#type,
-            ErrorType::Required | ErrorType::Forbidden | ErrorType::TooLong | ErrorType::Internal
+            ErrorType::Required
+                | ErrorType::InvalidTogether
+                | ErrorType::Forbidden
+                | ErrorType::TooLong
+                | ErrorType::Internal
         );
         if shows_value {
             text.push_str(": ");

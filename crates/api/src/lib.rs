@@ -55,6 +55,11 @@ pub mod autoscaling {
     pub use crate::generated::k8s::io::api::autoscaling::v1;
 }
 
+/// `batch/v1`: jobs and cron jobs.
+pub mod batch {
+    pub use crate::generated::k8s::io::api::batch::v1;
+}
+
 /// `coordination.k8s.io/v1`: leases.
 pub mod coordination {
     pub use crate::generated::k8s::io::api::coordination::v1;
@@ -68,6 +73,11 @@ pub mod discovery {
 /// `events.k8s.io/v1`: events.
 pub mod events {
     pub use crate::generated::k8s::io::api::events::v1;
+}
+
+/// `policy/v1`: disruption budgets and evictions.
+pub mod policy {
+    pub use crate::generated::k8s::io::api::policy::v1;
 }
 
 /// `meta/v1`: what all kinds share.

@@ -1,5 +1,7 @@
 //! What the server itself writes into a new or changed object, whatever the client sent.
 
+pub(crate) mod job;
+
 use std::collections::BTreeMap;
 
 use crate::Resource as _;

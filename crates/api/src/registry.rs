@@ -2,7 +2,7 @@
 
 use crate::kind::{Codec, Kind, Scope, Subresource};
 use crate::meta::v1::ObjectMeta;
-use crate::{Resource, apps, coordination, core, discovery, events};
+use crate::{Resource, apps, batch, coordination, core, discovery, events, policy};
 
 /// Registers kinds: implements [`Resource`] for the type and adds the kind to [`all`].
 ///
@@ -170,6 +170,14 @@ kinds! {
         "apps" / "v1", "StatefulSet", "statefulsets", "statefulset", short: ["sts"], categories: ["all"], Namespaced,
         subresources: [Status, Scale], message: "k8s.io.api.apps.v1.StatefulSet", spec: [spec], status: [status]
     }
+    batch::v1::CronJob {
+        "batch" / "v1", "CronJob", "cronjobs", "cronjob", short: ["cj"], categories: ["all"], Namespaced,
+        subresources: [Status], message: "k8s.io.api.batch.v1.CronJob", spec: [spec], status: [status]
+    }
+    batch::v1::Job {
+        "batch" / "v1", "Job", "jobs", "job", short: [], categories: ["all"], Namespaced,
+        subresources: [Status], message: "k8s.io.api.batch.v1.Job", spec: [spec], status: [status]
+    }
     coordination::v1::Lease {
         "coordination.k8s.io" / "v1", "Lease", "leases", "lease", short: [], categories: [], Namespaced,
         subresources: [], message: "k8s.io.api.coordination.v1.Lease", spec: [spec], status: []
@@ -185,6 +193,11 @@ kinds! {
         spec: [event_time, series, reporting_controller, reporting_instance, action, reason, regarding, related, note,
                r#type, deprecated_source, deprecated_first_timestamp, deprecated_last_timestamp, deprecated_count],
         status: []
+    }
+    policy::v1::PodDisruptionBudget {
+        "policy" / "v1", "PodDisruptionBudget", "poddisruptionbudgets", "poddisruptionbudget", short: ["pdb"],
+        categories: [], Namespaced, subresources: [Status], message: "k8s.io.api.policy.v1.PodDisruptionBudget",
+        spec: [spec], status: [status]
     }
 }
 

@@ -4,10 +4,12 @@ use crate::Resource;
 use crate::field::ErrorList;
 
 mod apps;
+mod batch;
 mod coordination;
 mod core;
 mod discovery;
 mod fields;
+mod policy;
 mod tables;
 
 /// A column of `kubectl get` (`meta.v1.TableColumnDefinition`).

@@ -4,8 +4,12 @@
 //! all mistakes at once. [`meta`] holds for all kinds; the rest is called by the kinds' strategies.
 
 pub(crate) mod apps;
+pub(crate) mod batch;
 mod common;
+mod conditions;
 pub(crate) mod config;
+mod cron;
+pub(crate) mod disruption;
 pub(crate) mod endpoints;
 pub(crate) mod event;
 pub(crate) mod lease;

@@ -71,7 +71,10 @@ judges! {
     "k8s.io.api.apps.v1.Deployment": apps::v1::Deployment;
     "k8s.io.api.apps.v1.ReplicaSet": apps::v1::ReplicaSet;
     "k8s.io.api.apps.v1.StatefulSet": apps::v1::StatefulSet;
+    "k8s.io.api.batch.v1.CronJob": batch::v1::CronJob;
+    "k8s.io.api.batch.v1.Job": batch::v1::Job;
     "k8s.io.api.coordination.v1.Lease": coordination::v1::Lease;
     "k8s.io.api.discovery.v1.EndpointSlice": discovery::v1::EndpointSlice;
     "k8s.io.api.events.v1.Event": events::v1::Event;
+    "k8s.io.api.policy.v1.PodDisruptionBudget": policy::v1::PodDisruptionBudget;
 }

@@ -1,9 +1,11 @@
 //! The tables of `kubectl get`: upstream's columns, and the cells of an object.
 
+pub(super) mod batch;
 pub(super) mod config;
 pub(super) mod event;
 pub(super) mod node;
 pub(super) mod pod;
+pub(super) mod policy;
 pub(super) mod service;
 pub(super) mod storage;
 pub(super) mod workload;

@@ -108,7 +108,7 @@ fn rolling_deployment(errors: &mut ErrorList, update: &RollingUpdateDeployment, 
     at_most_all(errors, update.max_unavailable.as_ref(), &unavailable);
 }
 
-fn count_or_percent(errors: &mut ErrorList, value: Option<&IntOrString>, path: &Path) {
+pub(crate) fn count_or_percent(errors: &mut ErrorList, value: Option<&IntOrString>, path: &Path) {
     let Some(value) = value else { return };
     match (value.as_int(), value.as_str()) {
         (_, Some(text)) => check(errors, path, text, names::percent(text)),
@@ -121,7 +121,7 @@ fn is_none(value: Option<&IntOrString>) -> bool {
     value.is_none_or(|value| value.scaled(100, true) == Some(0))
 }
 
-fn at_most_all(errors: &mut ErrorList, value: Option<&IntOrString>, path: &Path) {
+pub(crate) fn at_most_all(errors: &mut ErrorList, value: Option<&IntOrString>, path: &Path) {
     let Some(text) = value.and_then(IntOrString::as_str) else { return };
     if text
         .strip_suffix('%')

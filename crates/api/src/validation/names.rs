@@ -241,6 +241,25 @@ pub fn percent(text: &str) -> Problems {
     vec![pattern(rule, "[0-9]+%", &["1%", "93%"])]
 }
 
+/// The reason of a condition: a word that programs compare.
+#[must_use]
+pub fn condition_reason(text: &str) -> Problems {
+    let bytes = text.as_bytes();
+    let inner = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b',' | b':');
+    let valid = bytes.first().is_some_and(u8::is_ascii_alphabetic)
+        && bytes.last().is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_')
+        && bytes.iter().all(inner);
+    if valid {
+        return Problems::new();
+    }
+    vec![pattern(
+        "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric \
+         characters or '_,:', and must end with an alphanumeric character or '_'",
+        "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?",
+        &["my_name", "MY_NAME", "MyName", "ReasonA,ReasonB", "ReasonA:ReasonB"],
+    )]
+}
+
 /// An IP address.
 #[must_use]
 pub fn ip(text: &str) -> Problems {

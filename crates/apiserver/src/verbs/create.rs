@@ -151,6 +151,7 @@ fn begin(object: &mut dyn Object) {
 pub(super) fn has_generation(kind: &Kind) -> bool {
     kind.has(Subresource::Scale)
         || matches!(kind.kind, "Pod" | "DaemonSet" | "EndpointSlice" | "PodTemplate" | "ResourceQuota")
+        || matches!(kind.kind, "CronJob" | "Job" | "PodDisruptionBudget")
 }
 
 fn generate_name(base: &str) -> String {

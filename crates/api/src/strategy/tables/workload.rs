@@ -3,16 +3,16 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Column, NONE, joined, labels};
+use super::{Column, NONE, joined, labels, or_none};
 use crate::Resource;
 use crate::apps::v1::{ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use crate::core::v1::{PodTemplate, PodTemplateSpec, ReplicationController};
 use crate::meta::v1::LabelSelector;
 use crate::strategy::age;
 
-const CONTAINERS: Column = Column::wide("Containers", "string", "The names of the containers");
-const IMAGES: Column = Column::wide("Images", "string", "The images of the containers");
-const SELECTOR: Column = Column::wide("Selector", "string", "Which pods belong to it");
+pub(super) const CONTAINERS: Column = Column::wide("Containers", "string", "The names of the containers");
+pub(super) const IMAGES: Column = Column::wide("Images", "string", "The images of the containers");
+pub(super) const SELECTOR: Column = Column::wide("Selector", "string", "Which pods belong to it");
 const READY: Column = Column::new("Ready", "string", "Ready pods of those that are wanted");
 const UP_TO_DATE: Column = Column::new("Up-to-date", "integer", "Pods of the present template");
 const AVAILABLE: Column = Column::new("Available", "integer", "Pods that have been ready for long enough");
@@ -155,7 +155,7 @@ pub(in crate::strategy) fn pod_template(pod: &PodTemplate) -> Vec<Value> {
     vec![pod.name().into(), containers, images, meta.map_or_else(|| NONE.into(), |meta| labels(&meta.labels))]
 }
 
-fn template(template: Option<&PodTemplateSpec>) -> [Value; 2] {
+pub(super) fn template(template: Option<&PodTemplateSpec>) -> [Value; 2] {
     let Some(pod) = template.and_then(|template| template.spec.as_ref()) else {
         return [NONE.into(), NONE.into()];
     };
@@ -165,10 +165,10 @@ fn template(template: Option<&PodTemplateSpec>) -> [Value; 2] {
     ]
 }
 
-fn selector(selector: Option<&LabelSelector>) -> Value {
+pub(super) fn selector(selector: Option<&LabelSelector>) -> Value {
     match crate::selector::LabelSelector::from_meta(selector) {
-        Ok(selector) if !selector.is_everything() => selector.to_string().into(),
-        _ => NONE.into(),
+        Ok(selector) => or_none(&selector.to_string()),
+        Err(_) => NONE.into(),
     }
 }
 
