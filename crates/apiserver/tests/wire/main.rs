@@ -7,6 +7,7 @@ mod bodies;
 mod contract;
 mod documents;
 mod http;
+mod kinds;
 mod lists;
 mod objects;
 mod openapi;
