@@ -4,6 +4,7 @@ mod accept;
 mod body;
 mod documents;
 mod encode;
+mod exec;
 mod list;
 mod log;
 mod openapi;

@@ -8,6 +8,7 @@ use gantry_api::meta::v1::{
 };
 use gantry_api::scalars::Time;
 
+use super::exec;
 use crate::status::ApiError;
 
 /// The parameters of a request. Unknown ones are ignored, as upstream ignores them.
@@ -168,6 +169,20 @@ impl Query {
         Ok(body)
     }
 
+    pub(super) fn exec(&self) -> Result<exec::Options, ApiError> {
+        // An empty word of a command is a word.
+        let words = self.0.iter().filter(|(key, _)| key == "command");
+        let flag = |name| Ok::<_, ApiError>(self.flag(name)?.unwrap_or(false));
+        Ok(exec::Options {
+            container: self.owned("container"),
+            command: words.map(|(_, word)| word.clone()).collect(),
+            stdin: flag("stdin")?,
+            stdout: flag("stdout")?,
+            stderr: flag("stderr")?,
+            tty: flag("tty")?,
+        })
+    }
+
     pub(super) fn log(&self) -> Result<PodLogOptions, ApiError> {
         let since_time = match self.text("sinceTime") {
             None => None,
@@ -204,6 +219,18 @@ mod tests {
         let options = query.list().unwrap();
         assert_eq!(options.label_selector, "app=web,tier");
         assert_eq!((options.limit, options.watch, options.timeout_seconds), (5, true, Some(30)));
+    }
+
+    #[test]
+    fn a_command_keeps_its_empty_words() {
+        let query = Query::parse("command=sh&command=-c&command=&stdout=true&tty=0&container=c");
+        let options = query.exec().unwrap();
+        assert_eq!(
+            (options.command, options.container.as_str()),
+            (vec!["sh".into(), "-c".into(), String::new()], "c")
+        );
+        assert_eq!((options.stdin, options.stdout, options.stderr, options.tty), (false, true, false, false));
+        assert!(Query::parse("tty=maybe").exec().unwrap_err().to_string().contains("tty"));
     }
 
     #[test]

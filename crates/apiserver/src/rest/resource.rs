@@ -14,7 +14,7 @@ use super::accept::{Accept, PROTOBUF};
 use super::body::{self, Expected, RawBody};
 use super::path::{ResourcePath, not_found};
 use super::query::{FieldValidation, Query};
-use super::{Inner, encode, list, log, watch};
+use super::{Inner, encode, exec, list, log, watch};
 use crate::cache::Entry;
 use crate::pipeline::{Attributes, User, authorize};
 use crate::status::{ApiError, Reason};
@@ -68,6 +68,12 @@ pub(super) async fn handle(
     let accept = Accept::of(request.headers(), query.pretty()?)?;
     let target = Target { kind, namespace: path.namespace, name: path.name };
     let call = Call { inner, user, verb, target, subresource, query, accept };
+    // The streams of a command take over the connection, so the request stays whole.
+    if (verb, subresource) == ("create", Some(Subresource::Exec)) {
+        let options = call.query.exec()?;
+        return exec::answer(&inner.verbs, &inner.nodes, call.target, options, request, inner.stop.clone())
+            .await;
+    }
     let (parts, body) = request.into_parts();
     if matches!(verb, "get" | "list" | "watch") {
         return call.read().await;
@@ -135,7 +141,6 @@ impl Call<'_> {
         match (self.verb, self.subresource) {
             ("create", None) => self.create(body).await,
             ("create", Some(Subresource::Binding)) => self.bind(body).await,
-            ("create", Some(Subresource::Exec)) => Err(upgrade_required()),
             ("update", None | Some(Subresource::Status | Subresource::Finalize)) => self.update(body).await,
             ("update", Some(Subresource::Scale)) => self.update_scale(body).await,
             ("patch", None | Some(Subresource::Status | Subresource::Scale)) => self.patch(body).await,
@@ -320,12 +325,4 @@ fn watched(mut target: Target, mut options: ListOptions) -> Result<(Target, List
 fn unsupported(target: &Target, verb: &str) -> ApiError {
     let kind: &Kind = target.kind;
     ApiError::method_not_allowed(kind, verb)
-}
-
-/// A command's streams need a connection of their own, which HTTP gives by an upgrade.
-fn upgrade_required() -> ApiError {
-    ApiError::bad_request(
-        "Upgrade request required: exec is served over gRPC (gantry.node.v1.Node/Exec), as kctl exec uses it; the \
-         upgrades to WebSocket and SPDY are not served",
-    )
 }

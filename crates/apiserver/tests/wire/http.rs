@@ -39,19 +39,24 @@ pub(crate) struct Client {
     connections: Connections,
 }
 
+/// The TLS side of a client.
+pub(crate) fn tls(pki: &Pki, identity: Option<Identity>) -> rustls::ClientConfig {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(pki.authority.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    match identity {
+        Some((certificate, key)) => config.with_client_auth_cert(vec![certificate], key).unwrap(),
+        None => config.with_no_client_auth(),
+    }
+}
+
 impl Client {
     pub(crate) fn new(pki: &Pki, address: SocketAddr, identity: Option<Identity>) -> Self {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(pki.authority.clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots);
-        let config = match identity {
-            Some((certificate, key)) => config.with_client_auth_cert(vec![certificate], key).unwrap(),
-            None => config.with_no_client_auth(),
-        };
+        let config = tls(pki, identity);
         let connector =
             HttpsConnectorBuilder::new().with_tls_config(config).https_only().enable_all_versions().build();
         let connections = legacy::Client::builder(TokioExecutor::new()).build(connector);

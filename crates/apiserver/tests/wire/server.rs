@@ -10,9 +10,12 @@ use gantry_apiserver::options::Options;
 use gantry_store::{MemoryStore, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::http::{Client, PATIENCE};
+use crate::http::{Client, PATIENCE, tls};
 use crate::pki::{Pki, file};
 
 pub(crate) const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
@@ -25,7 +28,7 @@ pub(crate) struct Server {
     pki: Pki,
     address: SocketAddr,
     _stop: DropGuard,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Deref for Server {
@@ -56,6 +59,7 @@ impl Server {
             format!("--tls-cert-file={}", path("server")),
             format!("--tls-private-key-file={}", path("server-key")),
             format!("--client-ca-file={}", path("ca")),
+            format!("--kubelet-certificate-authority={}", path("ca")),
         ];
         let fixed = [
             "gantry-apiserver",
@@ -72,7 +76,7 @@ impl Server {
         let checks = app.checks();
         tokio::spawn(app.run(checks, stop.clone()));
         let admin = Client::new(&pki, address, Some(pki.client("admin", &["system:masters"])));
-        let server = Self { admin, pki, address, _stop: stop.drop_guard(), _dir: dir };
+        let server = Self { admin, pki, address, _stop: stop.drop_guard(), dir };
         let ready = async {
             while server.get("/readyz").await.status != 200
                 || server.get("/api/v1/namespaces/default/endpoints/kubernetes").await.status != 200
@@ -87,6 +91,19 @@ impl Server {
     /// A client with a certificate of this name and these groups.
     pub(crate) fn client(&self, name: &str, groups: &[&str]) -> Client {
         Client::new(&self.pki, self.address, Some(self.pki.client(name, groups)))
+    }
+
+    /// A connection of HTTP/1.1 as the admin, for what takes a connection over.
+    pub(crate) async fn connect(&self) -> TlsStream<TcpStream> {
+        let identity = self.pki.client("admin", &["system:masters"]);
+        let connector = TlsConnector::from(Arc::new(tls(&self.pki, Some(identity))));
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        connector.connect(self.address.ip().into(), stream).await.unwrap()
+    }
+
+    /// One of the server's files.
+    pub(crate) fn pem(&self, name: &str) -> Vec<u8> {
+        std::fs::read(file(self.dir.path(), name)).unwrap()
     }
 
     /// A client without a certificate.

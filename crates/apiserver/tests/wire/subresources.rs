@@ -100,7 +100,8 @@ async fn exec_asks_for_an_upgrade() {
     let path = format!("{PODS}/a/exec?command=ls&stdout=true");
     for method in [Method::GET, Method::POST] {
         let answer = server.call(method, &path).send().await;
-        answer.fails_with(400, "BadRequest", "Upgrade request required");
+        let status = answer.fails_with(400, "BadRequest", "Upgrade request required");
+        assert_eq!(status["message"], "Upgrade request required");
     }
 }
 
