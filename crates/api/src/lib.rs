@@ -80,6 +80,21 @@ pub mod policy {
     pub use crate::generated::k8s::io::api::policy::v1;
 }
 
+/// `node.k8s.io/v1`: runtime classes.
+pub mod node {
+    pub use crate::generated::k8s::io::api::node::v1;
+}
+
+/// `rbac.authorization.k8s.io/v1`: roles and their bindings.
+pub mod rbac {
+    pub use crate::generated::k8s::io::api::rbac::v1;
+}
+
+/// `scheduling.k8s.io/v1`: priority classes.
+pub mod scheduling {
+    pub use crate::generated::k8s::io::api::scheduling::v1;
+}
+
 /// `meta/v1`: what all kinds share.
 pub mod meta {
     pub use crate::generated::k8s::io::apimachinery::pkg::apis::meta::v1;

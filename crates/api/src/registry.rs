@@ -2,7 +2,7 @@
 
 use crate::kind::{Codec, Kind, Scope, Subresource};
 use crate::meta::v1::ObjectMeta;
-use crate::{Resource, apps, batch, coordination, core, discovery, events, policy};
+use crate::{Resource, apps, batch, coordination, core, discovery, events, node, policy, rbac, scheduling};
 
 /// Registers kinds: implements [`Resource`] for the type and adds the kind to [`all`].
 ///
@@ -198,6 +198,35 @@ kinds! {
         "policy" / "v1", "PodDisruptionBudget", "poddisruptionbudgets", "poddisruptionbudget", short: ["pdb"],
         categories: [], Namespaced, subresources: [Status], message: "k8s.io.api.policy.v1.PodDisruptionBudget",
         spec: [spec], status: [status]
+    }
+    node::v1::RuntimeClass {
+        "node.k8s.io" / "v1", "RuntimeClass", "runtimeclasses", "runtimeclass", short: [], categories: [], Cluster,
+        subresources: [], message: "k8s.io.api.node.v1.RuntimeClass", spec: [handler, overhead, scheduling],
+        status: []
+    }
+    rbac::v1::ClusterRoleBinding {
+        "rbac.authorization.k8s.io" / "v1", "ClusterRoleBinding", "clusterrolebindings", "clusterrolebinding",
+        short: [], categories: [], Cluster, subresources: [], message: "k8s.io.api.rbac.v1.ClusterRoleBinding",
+        spec: [subjects, role_ref], status: []
+    }
+    rbac::v1::ClusterRole {
+        "rbac.authorization.k8s.io" / "v1", "ClusterRole", "clusterroles", "clusterrole", short: [], categories: [],
+        Cluster, subresources: [], message: "k8s.io.api.rbac.v1.ClusterRole", spec: [rules, aggregation_rule],
+        status: []
+    }
+    rbac::v1::RoleBinding {
+        "rbac.authorization.k8s.io" / "v1", "RoleBinding", "rolebindings", "rolebinding", short: [], categories: [],
+        Namespaced, subresources: [], message: "k8s.io.api.rbac.v1.RoleBinding", spec: [subjects, role_ref],
+        status: []
+    }
+    rbac::v1::Role {
+        "rbac.authorization.k8s.io" / "v1", "Role", "roles", "role", short: [], categories: [], Namespaced,
+        subresources: [], message: "k8s.io.api.rbac.v1.Role", spec: [rules], status: []
+    }
+    scheduling::v1::PriorityClass {
+        "scheduling.k8s.io" / "v1", "PriorityClass", "priorityclasses", "priorityclass", short: ["pc"],
+        categories: [], Cluster, subresources: [], message: "k8s.io.api.scheduling.v1.PriorityClass",
+        spec: [value, global_default, description, preemption_policy], status: []
     }
 }
 

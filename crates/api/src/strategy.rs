@@ -9,7 +9,10 @@ mod coordination;
 mod core;
 mod discovery;
 mod fields;
+mod node;
 mod policy;
+mod rbac;
+mod scheduling;
 mod tables;
 
 /// A column of `kubectl get` (`meta.v1.TableColumnDefinition`).

@@ -77,4 +77,10 @@ judges! {
     "k8s.io.api.discovery.v1.EndpointSlice": discovery::v1::EndpointSlice;
     "k8s.io.api.events.v1.Event": events::v1::Event;
     "k8s.io.api.policy.v1.PodDisruptionBudget": policy::v1::PodDisruptionBudget;
+    "k8s.io.api.node.v1.RuntimeClass": node::v1::RuntimeClass;
+    "k8s.io.api.rbac.v1.ClusterRoleBinding": rbac::v1::ClusterRoleBinding;
+    "k8s.io.api.rbac.v1.ClusterRole": rbac::v1::ClusterRole;
+    "k8s.io.api.rbac.v1.RoleBinding": rbac::v1::RoleBinding;
+    "k8s.io.api.rbac.v1.Role": rbac::v1::Role;
+    "k8s.io.api.scheduling.v1.PriorityClass": scheduling::v1::PriorityClass;
 }

@@ -6,6 +6,8 @@ pub(super) mod event;
 pub(super) mod node;
 pub(super) mod pod;
 pub(super) mod policy;
+pub(super) mod rbac;
+pub(super) mod scheduling;
 pub(super) mod service;
 pub(super) mod storage;
 pub(super) mod workload;

@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 
 pub(crate) use self::{
     handler::port,
-    resources::{quantity, resource_list},
-    scheduling::node_selector,
+    resources::{quantity, requirements, resource_list},
+    scheduling::{node_selector, tolerations},
     update::update,
     volume::host_path,
 };

@@ -16,6 +16,7 @@ mod openapi;
 mod patches;
 mod pki;
 mod protobuf;
+mod roles;
 mod server;
 mod subresources;
 mod updates;

@@ -50,7 +50,7 @@ fn is_extended(name: &str) -> bool {
     name.contains('/') && !name.contains("kubernetes.io/")
 }
 
-pub(super) fn requirements(errors: &mut ErrorList, resources: Option<&ResourceRequirements>, path: &Path) {
+pub(crate) fn requirements(errors: &mut ErrorList, resources: Option<&ResourceRequirements>, path: &Path) {
     let Some(resources) = resources else { return };
     for (field, list) in [("limits", &resources.limits), ("requests", &resources.requests)] {
         for (name, amount) in list {

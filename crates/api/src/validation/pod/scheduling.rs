@@ -144,7 +144,7 @@ fn topology_key(errors: &mut ErrorList, key: &str, path: &Path) {
     }
 }
 
-pub(super) fn tolerations(errors: &mut ErrorList, tolerations: &[Toleration], path: &Path) {
+pub(crate) fn tolerations(errors: &mut ErrorList, tolerations: &[Toleration], path: &Path) {
     for (i, one) in tolerations.iter().enumerate() {
         toleration(errors, one, &path.index(i));
     }
