@@ -2,6 +2,7 @@
 
 mod channels;
 mod handshake;
+mod idle;
 mod outcome;
 
 use std::time::Duration;
@@ -28,6 +29,7 @@ use tonic::body::Body;
 
 use self::channels::{Input, Output, Protocol};
 use self::handshake::Handshake;
+use self::idle::Idle;
 use crate::nodes::{Nodes, relay_error};
 use crate::status::ApiError;
 use crate::verbs::{Target, Verbs};
@@ -36,10 +38,11 @@ use crate::verbs::{Target, Verbs};
 const BACKLOG: usize = 16;
 /// The largest message of a client.
 const MAX_MESSAGE: usize = 1 << 20;
-/// How long the connection may take to become a WebSocket, and a client to take leave.
+/// How long the node may take to begin, the connection to become a WebSocket, and a client to take leave.
+const START_LIMIT: Duration = Duration::from_secs(60);
 const UPGRADE_LIMIT: Duration = Duration::from_secs(10);
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
-/// How long neither side may say anything, as upstream's `--streaming-connection-idle-timeout`.
+/// How long nothing may be moved in either direction, as upstream's `--streaming-connection-idle-timeout`.
 const IDLE_LIMIT: Duration = Duration::from_secs(4 * 60 * 60);
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
@@ -90,7 +93,13 @@ pub(super) async fn answer(
     let (asks, receiver) = mpsc::channel(BACKLOG);
     let first = ExecRequest { message: Some(Ask::Start(start)) };
     let requests = futures::stream::iter([first]).chain(ReceiverStream::new(receiver));
-    let told = node.exec(requests).await.map_err(|error| relay_error(&error))?.into_inner();
+    let told = match timeout(START_LIMIT, node.exec(requests)).await {
+        Ok(told) => told.map_err(|error| relay_error(&error))?.into_inner(),
+        Err(_) => {
+            let text = format!("the node did not begin the command within {START_LIMIT:?}");
+            return Err(ApiError::internal(text));
+        }
+    };
     let response = handshake.response()?;
     let session = Session { protocol: handshake.protocol, command: options.command, stdout, stderr };
     tokio::spawn(async move {
@@ -128,9 +137,14 @@ impl Session {
             .write_buffer_size(0);
         let socket = Socket::from_raw_socket(TokioIo::new(connection), Role::Server, Some(config)).await;
         let (mut sink, mut stream) = socket.split();
+        let idle = Idle::new();
         let ended = tokio::select! {
-            ended = self.output(&mut sink, told) => ended,
-            () = self.input(&mut stream, &asks) => return,
+            ended = self.output(&mut sink, told, &idle) => ended,
+            () = self.input(&mut stream, &asks, &idle) => return,
+            () = idle.longer_than(IDLE_LIMIT) => {
+                tracing::debug!(limit = ?IDLE_LIMIT, "a session was silent for too long");
+                Ok(())
+            }
             () = stop.cancelled() => Ok(()),
         };
         // What the client still sends is for nobody: it is read so that its leave is seen.
@@ -152,6 +166,7 @@ impl Session {
         &self,
         sink: &mut SplitSink<Socket, Message>,
         mut told: Streaming<ExecResponse>,
+        idle: &Idle,
     ) -> Result<(), SocketError> {
         // An empty message on the first channel there is tells the client that it may begin.
         let first = match (self.stdout, self.stderr) {
@@ -161,12 +176,12 @@ impl Session {
         };
         sink.send(self.protocol.encode(first, &[])).await?;
         let status = loop {
-            let message = match timeout(IDLE_LIMIT, told.message()).await {
-                Ok(Ok(Some(message))) => message.message,
-                Ok(Ok(None)) => break outcome::failed("the node told no exit code"),
-                Ok(Err(error)) => break outcome::failed(error.message()),
-                Err(_) => break outcome::failed(format_args!("nothing was said for {IDLE_LIMIT:?}")),
+            let message = match told.message().await {
+                Ok(Some(message)) => message.message,
+                Ok(None) => break outcome::failed("the node told no exit code"),
+                Err(error) => break outcome::failed(error.message()),
             };
+            idle.touch();
             match message {
                 Some(Told::Stdout(data)) => sink.send(self.protocol.encode(Output::Stdout, &data)).await?,
                 Some(Told::Stderr(data)) => sink.send(self.protocol.encode(Output::Stderr, &data)).await?,
@@ -185,8 +200,9 @@ impl Session {
     }
 
     /// What the client sends, to the node, until it leaves.
-    async fn input(&self, stream: &mut SplitStream<Socket>, asks: &mpsc::Sender<ExecRequest>) {
+    async fn input(&self, stream: &mut SplitStream<Socket>, asks: &mpsc::Sender<ExecRequest>, idle: &Idle) {
         while let Some(message) = stream.next().await {
+            idle.touch();
             let data: Bytes = match message {
                 Ok(Message::Binary(data)) => data,
                 Ok(Message::Text(text)) => text.into(),
