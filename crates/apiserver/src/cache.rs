@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gantry_api::Kind;
+use gantry_api::meta::v1::StatusCause;
 use gantry_store::keys::ResourceKeys;
 use gantry_store::{Progress, Store};
 use parking_lot::{Mutex, RwLock};
@@ -105,7 +106,7 @@ impl Cache {
     pub(crate) async fn catch_up(&self) -> Result<i64, ApiError> {
         let revision = self.store.current_revision().await;
         let revision = revision.map_err(|error| ApiError::from_store(self.kind, "", error))?;
-        self.reach(revision).await?;
+        self.wait_for(revision, revision).await?;
         Ok(revision)
     }
 
@@ -116,9 +117,21 @@ impl Cache {
         if *self.known.borrow() >= revision {
             return Ok(());
         }
+        // A client may name a revision that is not there yet. The store reports only one that it has, and whoever waits
+        // for that would wait as long.
+        let there = if revision == 1 { Ok(1) } else { self.store.current_revision().await };
+        let there = there.map_err(|error| ApiError::from_store(self.kind, "", error))?;
+        self.wait_for(revision, revision.min(there)).await
+    }
+
+    /// Waits until the cache is at `revision`, after asking for news of `there`, a revision that the store has.
+    async fn wait_for(&self, revision: i64, there: i64) -> Result<(), ApiError> {
+        if *self.known.borrow() >= revision {
+            return Ok(());
+        }
         let mut known = self.known.subscribe();
         if let Some(progress) = &*self.progress.lock() {
-            progress.request(revision);
+            progress.request(there);
         }
         match tokio::time::timeout(CATCH_UP, known.wait_for(|known| *known >= revision)).await {
             Ok(_) => Ok(()),
@@ -128,7 +141,12 @@ impl Cache {
             Err(_) => {
                 let current = *self.known.borrow();
                 let message = format!("Too large resource version: {revision}, current: {current}");
-                Err(ApiError::timeout(message).with_retry_after(1))
+                let cause = StatusCause {
+                    reason: "ResourceVersionTooLarge".to_owned(),
+                    message: "Too large resource version".to_owned(),
+                    field: String::new(),
+                };
+                Err(ApiError::timeout(message).with_cause(cause).with_retry_after(1))
             }
         }
     }
