@@ -15,6 +15,7 @@ mod watch;
 
 use std::sync::Arc;
 
+use gantry_api::meta::v1::StatusDetails;
 use gantry_telemetry::health::Checks;
 use http::header::ACCEPT;
 use http::{Method, Request, Response};
@@ -66,7 +67,7 @@ impl Inner {
             Ok(route) => route,
             Err(error) => {
                 allow_path(&user, request.method(), &path)?;
-                return Err(error);
+                return if error.reason() == Reason::NotFound { Ok(path::no_page()) } else { Err(error) };
             }
         };
         if let Route::Resource(path) = route {
@@ -74,10 +75,7 @@ impl Inner {
         }
         allow_path(&user, request.method(), &path)?;
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Err(ApiError::new(
-                Reason::MethodNotAllowed,
-                "the server does not allow this method on the requested resource",
-            ));
+            return Err(method_not_allowed());
         }
         let query = request.uri().query().unwrap_or_default();
         let (headers, parameters) = (request.headers(), Query::parse(query));
@@ -87,16 +85,22 @@ impl Inner {
             }
             Route::Metrics => documents::metrics(),
             Route::OpenApi(rest) => openapi::answer(&self.documents, rest, headers, &parameters).await,
-            Route::Version => documents::version(&Accept::of(headers, true)?),
+            Route::Version => documents::version(&Accept::of(headers, Some(true))?),
             route => match documents::aggregated(route, headers) {
                 Some(document) => Ok(document),
                 None => {
                     let address = self.verbs.settings().advertise;
-                    documents::discovery(route, &Accept::of(headers, parameters.pretty()?)?, address.into())
+                    documents::discovery(route, &Accept::of(headers, parameters.pretty())?, address.into())
                 }
             },
         }
     }
+}
+
+/// The path has no such method.
+fn method_not_allowed() -> ApiError {
+    let message = "the server does not allow this method on the requested resource";
+    ApiError::new(Reason::MethodNotAllowed, message).with_details(StatusDetails::default())
 }
 
 fn allow_path(user: &User, method: &Method, path: &str) -> Result<(), ApiError> {

@@ -197,6 +197,10 @@ impl ApiError {
         } else {
             format!("{}.{}", kind.kind, kind.group)
         };
+        Self::broken_rules(&subject, errors, details(kind.group, kind.kind, name), name)
+    }
+
+    fn broken_rules(subject: &str, errors: &ErrorList, details: StatusDetails, name: &str) -> Self {
         let mut texts: Vec<String> = Vec::with_capacity(errors.len());
         for error in errors {
             let text = error.to_string();
@@ -213,8 +217,14 @@ impl ApiError {
             message: error.body(),
             field: error.path.to_string(),
         });
-        let details = StatusDetails { causes: causes.collect(), ..details(kind.group, kind.kind, name) };
+        let details = StatusDetails { causes: causes.collect(), ..details };
         Self::new(Reason::Invalid, format!("{subject} {name:?} is invalid: {rules}")).with_details(details)
+    }
+
+    /// The options of a request, such as `ListOptions`, break every rule in `errors`.
+    #[must_use]
+    pub fn invalid_options(options: &str, errors: &ErrorList) -> Self {
+        Self::broken_rules(&format!("{options}.meta.k8s.io"), errors, details("meta.k8s.io", options, ""), "")
     }
 
     /// The request makes no sense.

@@ -8,7 +8,7 @@ mod create;
 mod delete;
 mod finalize;
 mod modify;
-mod options;
+pub(crate) mod options;
 mod patch;
 mod read;
 mod scale;

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use http::header::CACHE_CONTROL;
 use http::{HeaderName, HeaderValue, Request, Response};
 use tonic::body::Body;
 use tracing::Instrument;
@@ -35,6 +36,11 @@ impl Middleware for Trace {
         metrics::answered(&method, class.grpc, status, started.elapsed());
         tracing::debug!(parent: &span, status = status.as_u16(), elapsed = ?started.elapsed(), "answered");
         response.headers_mut().insert(AUDIT_ID, id);
+        if !class.grpc {
+            // What is there changes at any time; what does not says so itself.
+            let cached = response.headers_mut().entry(CACHE_CONTROL);
+            cached.or_insert(HeaderValue::from_static("no-cache, private"));
+        }
         response
     }
 }

@@ -41,11 +41,16 @@ pub(super) const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
 impl Accept {
     /// The first of the client's media types that is served, by its preference and then its order.
-    pub(super) fn of(headers: &HeaderMap, pretty: bool) -> Result<Self, ApiError> {
+    pub(super) fn of(headers: &HeaderMap, pretty: Option<bool>) -> Result<Self, ApiError> {
         let text = headers.get(ACCEPT).map_or(Ok(""), |value| value.to_str());
         let text = text.map_err(|_| ApiError::bad_request("the Accept header is not ASCII"))?;
         let gzip = accepts_gzip(headers.get(ACCEPT_ENCODING));
-        let make = |(format, view)| Self { format, view, gzip, pretty: pretty || is_person(headers) };
+        let make = |(format, view)| Self {
+            format,
+            view,
+            gzip,
+            pretty: pretty.unwrap_or_else(|| is_person(headers)),
+        };
         if text.trim().is_empty() {
             return Ok(make((Format::Json, View::Full)));
         }
@@ -116,7 +121,7 @@ mod tests {
     fn accept(text: &'static str) -> Result<(Format, View), ApiError> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static(text));
-        Accept::of(&headers, false).map(|accept| (accept.format, accept.view))
+        Accept::of(&headers, None).map(|accept| (accept.format, accept.view))
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! Answers: one object, in the form that the client wants.
 
+use std::io::Write as _;
+
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use gantry_api::Kind;
 use gantry_api::meta::v1::PartialObjectMetadata;
 use gantry_api::yaml;
 use gantry_store::envelope;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, VARY};
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, VARY};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use prost::Message;
@@ -13,6 +17,7 @@ use serde::Serialize;
 use tonic::body::Body;
 
 use super::accept::{Accept, Format, JSON, PROTOBUF, View, YAML};
+use super::list::GZIP_FROM;
 use crate::cache::Entry;
 use crate::pipeline::error_reply;
 use crate::status::ApiError;
@@ -58,7 +63,16 @@ pub(super) fn from_json(
         let text = yaml::from_json(&json).map_err(ApiError::internal)?;
         return Ok(respond(status, YAML, text));
     }
-    let mut response = respond(status, JSON, if accept.pretty { pretty(&json) } else { json });
+    let json = if accept.pretty { pretty(&json) } else { json };
+    if accept.gzip && json.len() >= GZIP_FROM {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&json).map_err(ApiError::internal)?;
+        let mut response = respond(status, JSON, encoder.finish().map_err(ApiError::internal)?);
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+        return Ok(response);
+    }
+    let mut response = respond(status, JSON, json);
     response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
     Ok(response)
 }
@@ -186,7 +200,7 @@ pub(super) fn message<T: Message + Serialize>(
 pub(super) fn error(accept: Option<HeaderValue>, error: &ApiError) -> Response<Body> {
     let mut response = error_reply(false, error);
     let headers: HeaderMap = accept.map(|accept| (ACCEPT, accept)).into_iter().collect();
-    if Accept::of(&headers, false).is_ok_and(|accept| accept.format == Format::Protobuf) {
+    if Accept::of(&headers, None).is_ok_and(|accept| accept.format == Format::Protobuf) {
         let body = envelope::encode("v1", "Status", error.status());
         *response.body_mut() = Body::new(Full::new(body));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROTOBUF));

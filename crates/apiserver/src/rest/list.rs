@@ -27,7 +27,7 @@ use crate::verbs::List;
 /// How much is handed to the connection at a time.
 const PIECE: usize = 64 << 10;
 /// From what size on an answer is compressed for those who want it, as upstream.
-const GZIP_FROM: usize = 128 << 10;
+pub(super) const GZIP_FROM: usize = 128 << 10;
 
 /// A list as the client wants it.
 pub(super) fn answer(

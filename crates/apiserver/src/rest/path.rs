@@ -2,8 +2,13 @@
 
 use std::borrow::Cow;
 
+use gantry_api::meta::v1::StatusDetails;
+use http::header::X_CONTENT_TYPE_OPTIONS;
+use http::{HeaderValue, Response, StatusCode};
 use percent_encoding::percent_decode_str;
+use tonic::body::Body;
 
+use super::encode::text;
 use crate::status::{ApiError, Reason};
 
 /// What a path names.
@@ -80,9 +85,17 @@ pub(super) fn parse(path: &str) -> Result<Route, ApiError> {
     Ok(route)
 }
 
-/// The answer to a path that names nothing.
+/// The answer to a path that names nothing below a group and version that are served.
 pub(super) fn not_found() -> ApiError {
     ApiError::new(Reason::NotFound, "the server could not find the requested resource")
+        .with_details(StatusDetails::default())
+}
+
+/// The answer to a path that nobody knows.
+pub(super) fn no_page() -> Response<Body> {
+    let mut response = text(StatusCode::NOT_FOUND, "404 page not found\n".to_owned());
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 fn resource(group: &str, version: &str, rest: &[&str]) -> Option<Route> {

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use gantry_api::core::v1::PodLogOptions;
+use gantry_api::field::{Error, ErrorList, Path};
 use gantry_api::meta::v1::{
     CreateOptions, DeleteOptions, GetOptions, ListOptions, PatchOptions, UpdateOptions,
 };
@@ -10,6 +11,7 @@ use gantry_api::scalars::Time;
 
 use super::exec;
 use crate::status::ApiError;
+use crate::verbs::options::dry_run_error;
 
 /// The parameters of a request. Unknown ones are ignored, as upstream ignores them.
 #[derive(Debug, Default)]
@@ -46,23 +48,26 @@ impl Query {
     }
 
     fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>, ApiError> {
-        let parse = |text: &str| text.parse().map_err(|_| invalid(name, text, "an integer"));
+        let parse = |text: &str| {
+            // As Go says it; what does not begin like a number is no number, everything else does not fit.
+            let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+            let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            let why = if is_number { "value out of range" } else { "invalid syntax" };
+            text.parse()
+                .map_err(|_| ApiError::bad_request(format!("strconv.ParseInt: parsing {text:?}: {why}")))
+        };
         self.text(name).map(parse).transpose()
     }
 
-    /// Go reads more spellings than Rust; a parameter without a value is true.
-    fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
-        let Some((_, text)) = self.0.iter().find(|(key, _)| key == name) else { return Ok(None) };
-        match text.as_str() {
-            "" | "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Some(true)),
-            "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Some(false)),
-            other => Err(invalid(name, other, "true or false")),
-        }
+    /// A flag is set by anything but the words for no; by nothing, too.
+    fn flag(&self, name: &str) -> Option<bool> {
+        let (_, text) = self.0.iter().find(|(key, _)| key == name)?;
+        Some(text != "0" && !text.eq_ignore_ascii_case("false"))
     }
 
-    /// Whether JSON should be laid out for people.
-    pub(super) fn pretty(&self) -> Result<bool, ApiError> {
-        Ok(self.flag("pretty")?.unwrap_or(false))
+    /// Whether JSON should be laid out for people, where the client says so.
+    pub(super) fn pretty(&self) -> Option<bool> {
+        self.text("pretty").map(|text| matches!(text, "1" | "t" | "T" | "true" | "TRUE" | "True"))
     }
 
     /// The hash in the address of a document.
@@ -71,8 +76,8 @@ impl Query {
     }
 
     /// Whether a GET is a watch.
-    pub(super) fn watch(&self) -> Result<bool, ApiError> {
-        Ok(self.flag("watch")?.unwrap_or(false))
+    pub(super) fn watch(&self) -> bool {
+        self.flag("watch").unwrap_or(false)
     }
 
     /// What a row of a table carries.
@@ -82,26 +87,33 @@ impl Query {
             None | Some("Metadata") => Ok(IncludeObject::Metadata),
             Some("None") => Ok(IncludeObject::None),
             Some("Object") => Ok(IncludeObject::Object),
-            Some(other) => Err(invalid("includeObject", other, "None, Metadata or Object")),
+            Some(other) => {
+                let rule = "must be 'Metadata', 'Object', 'None', or empty";
+                let error = Error::invalid(Path::new("includeObject"), other, rule);
+                Err(ApiError::bad_request(format!("Unable to convert to Table as requested: {error}")))
+            }
         }
     }
 
-    /// What to do with unknown fields; REST warns where nothing is said.
-    pub(super) fn field_validation(&self) -> Result<FieldValidation, ApiError> {
+    /// What to do with unknown fields; REST warns where nothing is said. Other words are refused with the options.
+    pub(super) fn field_validation(&self) -> FieldValidation {
         match self.text("fieldValidation") {
-            None | Some("Warn") => Ok(FieldValidation::Warn),
-            Some("Ignore") => Ok(FieldValidation::Ignore),
-            Some("Strict") => Ok(FieldValidation::Strict),
-            Some(other) => Err(invalid("fieldValidation", other, "Ignore, Warn or Strict")),
+            Some("Ignore") => FieldValidation::Ignore,
+            Some("Strict") => FieldValidation::Strict,
+            _ => FieldValidation::Warn,
         }
     }
 
-    fn dry_run(&self) -> Result<Vec<String>, ApiError> {
-        let values = self.all("dryRun");
-        match values.iter().find(|value| *value != "All") {
-            Some(other) => Err(invalid("dryRun", other, "All")),
-            None => Ok(values),
+    /// `dryRun`; refuses what no write of the named options takes.
+    fn write(&self, options: &str) -> Result<Vec<String>, ApiError> {
+        let dry_run = self.all("dryRun");
+        let mut errors: ErrorList = dry_run_error(&dry_run).into_iter().collect();
+        let validation = self.text("fieldValidation");
+        if let Some(other) = validation.filter(|text| !matches!(*text, "Ignore" | "Strict" | "Warn")) {
+            let supported = ["", "Ignore", "Strict", "Warn"];
+            errors.push(Error::not_supported(Path::new("fieldValidation"), other, &supported));
         }
+        if errors.is_empty() { Ok(dry_run) } else { Err(ApiError::invalid_options(options, &errors)) }
     }
 
     pub(super) fn get(&self) -> GetOptions {
@@ -109,27 +121,23 @@ impl Query {
     }
 
     pub(super) fn list(&self) -> Result<ListOptions, ApiError> {
-        let limit: i64 = self.number("limit")?.unwrap_or(0);
-        if limit < 0 {
-            return Err(invalid("limit", &limit.to_string(), "zero or more"));
-        }
         Ok(ListOptions {
             label_selector: self.owned("labelSelector"),
             field_selector: self.owned("fieldSelector"),
-            watch: self.watch()?,
-            allow_watch_bookmarks: self.flag("allowWatchBookmarks")?.unwrap_or(false),
+            watch: self.watch(),
+            allow_watch_bookmarks: self.flag("allowWatchBookmarks").unwrap_or(false),
             resource_version: self.owned("resourceVersion"),
             resource_version_match: self.owned("resourceVersionMatch"),
             timeout_seconds: self.number("timeoutSeconds")?,
-            limit,
+            limit: self.number("limit")?.unwrap_or(0),
             r#continue: self.owned("continue"),
-            send_initial_events: self.flag("sendInitialEvents")?,
+            send_initial_events: self.flag("sendInitialEvents"),
         })
     }
 
     pub(super) fn create(&self) -> Result<CreateOptions, ApiError> {
         Ok(CreateOptions {
-            dry_run: self.dry_run()?,
+            dry_run: self.write("CreateOptions")?,
             field_manager: self.owned("fieldManager"),
             field_validation: self.owned("fieldValidation"),
         })
@@ -137,7 +145,7 @@ impl Query {
 
     pub(super) fn update(&self) -> Result<UpdateOptions, ApiError> {
         Ok(UpdateOptions {
-            dry_run: self.dry_run()?,
+            dry_run: self.write("UpdateOptions")?,
             field_manager: self.owned("fieldManager"),
             field_validation: self.owned("fieldValidation"),
         })
@@ -145,42 +153,36 @@ impl Query {
 
     pub(super) fn patch(&self) -> Result<PatchOptions, ApiError> {
         Ok(PatchOptions {
-            dry_run: self.dry_run()?,
-            force: self.flag("force")?,
+            dry_run: self.write("PatchOptions")?,
+            force: self.flag("force"),
             field_manager: self.owned("fieldManager"),
             field_validation: self.owned("fieldValidation"),
         })
     }
 
-    /// The options of a DELETE: those of its body, completed by the parameters.
-    pub(super) fn delete(&self, mut body: DeleteOptions) -> Result<DeleteOptions, ApiError> {
-        if let Some(seconds) = self.number("gracePeriodSeconds")? {
-            body.grace_period_seconds = Some(seconds);
-        }
-        if let Some(policy) = self.text("propagationPolicy") {
-            body.propagation_policy = Some(policy.to_owned());
-        }
-        if let Some(orphan) = self.flag("orphanDependents")? {
-            body.orphan_dependents = Some(orphan);
-        }
-        if body.dry_run.is_empty() {
-            body.dry_run = self.dry_run()?;
-        }
-        Ok(body)
+    /// The options of a DELETE without a body.
+    pub(super) fn delete(&self) -> Result<DeleteOptions, ApiError> {
+        Ok(DeleteOptions {
+            grace_period_seconds: self.number("gracePeriodSeconds")?,
+            propagation_policy: self.text("propagationPolicy").map(str::to_owned),
+            orphan_dependents: self.flag("orphanDependents"),
+            dry_run: self.all("dryRun"),
+            ..DeleteOptions::default()
+        })
     }
 
-    pub(super) fn exec(&self) -> Result<exec::Options, ApiError> {
+    pub(super) fn exec(&self) -> exec::Options {
         // An empty word of a command is a word.
         let words = self.0.iter().filter(|(key, _)| key == "command");
-        let flag = |name| Ok::<_, ApiError>(self.flag(name)?.unwrap_or(false));
-        Ok(exec::Options {
+        let flag = |name| self.flag(name).unwrap_or(false);
+        exec::Options {
             container: self.owned("container"),
             command: words.map(|(_, word)| word.clone()).collect(),
-            stdin: flag("stdin")?,
-            stdout: flag("stdout")?,
-            stderr: flag("stderr")?,
-            tty: flag("tty")?,
-        })
+            stdin: flag("stdin"),
+            stdout: flag("stdout"),
+            stderr: flag("stderr"),
+            tty: flag("tty"),
+        }
     }
 
     pub(super) fn log(&self) -> Result<PodLogOptions, ApiError> {
@@ -193,11 +195,11 @@ impl Query {
         };
         Ok(PodLogOptions {
             container: self.owned("container"),
-            follow: self.flag("follow")?.unwrap_or(false),
-            previous: self.flag("previous")?.unwrap_or(false),
+            follow: self.flag("follow").unwrap_or(false),
+            previous: self.flag("previous").unwrap_or(false),
             since_seconds: self.number("sinceSeconds")?,
             since_time,
-            timestamps: self.flag("timestamps")?.unwrap_or(false),
+            timestamps: self.flag("timestamps").unwrap_or(false),
             tail_lines: self.number("tailLines")?,
             limit_bytes: self.number("limitBytes")?,
             ..PodLogOptions::default()
@@ -224,28 +226,49 @@ mod tests {
     #[test]
     fn a_command_keeps_its_empty_words() {
         let query = Query::parse("command=sh&command=-c&command=&stdout=true&tty=0&container=c");
-        let options = query.exec().unwrap();
+        let options = query.exec();
         assert_eq!(
             (options.command, options.container.as_str()),
             (vec!["sh".into(), "-c".into(), String::new()], "c")
         );
         assert_eq!((options.stdin, options.stdout, options.stderr, options.tty), (false, true, false, false));
-        assert!(Query::parse("tty=maybe").exec().unwrap_err().to_string().contains("tty"));
     }
 
     #[test]
-    fn wrong_values_name_their_parameter() {
-        for (query, name) in [
-            ("limit=many", "limit"),
-            ("limit=-1", "limit"),
-            ("watch=maybe", "watch"),
-            ("timeoutSeconds=x", "timeoutSeconds"),
-        ] {
-            let error = Query::parse(query).list().unwrap_err();
-            assert!(error.to_string().contains(name), "{error}");
-        }
-        assert!(Query::parse("dryRun=Some").create().unwrap_err().to_string().contains("dryRun"));
-        assert!(Query::parse("fieldValidation=No").field_validation().is_err());
+    fn numbers_are_read_as_go_reads_them() {
+        let error = |query: &str| Query::parse(query).list().unwrap_err().to_string();
+        assert_eq!(error("limit=many"), r#"strconv.ParseInt: parsing "many": invalid syntax"#);
+        let large = "99999999999999999999";
+        assert_eq!(
+            error(&format!("limit={large}")),
+            format!("strconv.ParseInt: parsing {large:?}: value out of range")
+        );
         assert!(Query::parse("sinceTime=now").log().unwrap_err().to_string().contains("sinceTime"));
+    }
+
+    #[test]
+    fn flags_are_set_by_everything_but_no() {
+        for (query, watch) in [
+            ("watch", true),
+            ("watch=maybe", true),
+            ("watch=1", true),
+            ("watch=0", false),
+            ("watch=False", false),
+            ("", false),
+        ] {
+            assert_eq!(Query::parse(query).watch(), watch, "{query}");
+        }
+        assert_eq!(Query::parse("pretty=true").pretty(), Some(true));
+        assert_eq!(Query::parse("pretty=perhaps").pretty(), Some(false));
+        assert_eq!(Query::parse("").pretty(), None);
+    }
+
+    #[test]
+    fn every_wrong_option_of_a_write_is_named() {
+        let error = Query::parse("dryRun=Some&fieldValidation=No").create().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            r#"CreateOptions.meta.k8s.io "" is invalid: [dryRun: Unsupported value: ["Some"]: supported values: "All", fieldValidation: Unsupported value: "No": supported values: "", "Ignore", "Strict", "Warn"]"#
+        );
     }
 }

@@ -10,14 +10,15 @@ use gantry_api::{Kind, Subresource, registry};
 use http::{Method, Request, Response, StatusCode};
 use tonic::body::Body;
 
-use super::accept::{Accept, PROTOBUF};
+use super::accept::{Accept, PROTOBUF, View};
 use super::body::{self, Expected, RawBody};
-use super::path::{ResourcePath, not_found};
+use super::path::{ResourcePath, no_page, not_found};
 use super::query::{FieldValidation, Query};
 use super::{Inner, encode, exec, list, log, watch};
 use crate::cache::Entry;
 use crate::pipeline::{Attributes, User, authorize};
-use crate::status::{ApiError, Reason};
+use crate::status::ApiError;
+use crate::table::IncludeObject;
 use crate::verbs::{PatchType, Target};
 
 const SCALE: (&str, &str) = ("autoscaling/v1", "Scale");
@@ -42,7 +43,7 @@ pub(super) async fn handle(
     request: Request<Body>,
 ) -> Result<Response<Body>, ApiError> {
     let query = Query::parse(request.uri().query().unwrap_or_default());
-    let is_watch = path.watch || query.watch()?;
+    let is_watch = path.watch || query.watch();
     let verb = verb(request.method(), &path, is_watch)?;
     authorize(
         user,
@@ -55,7 +56,11 @@ pub(super) async fn handle(
             name: &path.name,
         },
     )?;
-    let kind = registry::by_resource(&path.group, &path.version, &path.resource).ok_or_else(not_found)?;
+    let Some(kind) = registry::by_resource(&path.group, &path.version, &path.resource) else {
+        let known =
+            registry::all().iter().any(|kind| kind.group == path.group && kind.version == path.version);
+        return if known { Err(not_found()) } else { Ok(no_page()) };
+    };
     if kind.namespaced() == path.namespace.is_empty()
         && !(kind.namespaced() && across_namespaces(verb, &path))
     {
@@ -65,12 +70,12 @@ pub(super) async fn handle(
         "" => None,
         name => Some(kind.subresources.iter().copied().find(|sub| sub.name() == name).ok_or_else(not_found)?),
     };
-    let accept = Accept::of(request.headers(), query.pretty()?)?;
+    let accept = Accept::of(request.headers(), query.pretty())?;
     let target = Target { kind, namespace: path.namespace, name: path.name };
     let call = Call { inner, user, verb, target, subresource, query, accept };
     // The streams of a command take over the connection, so the request stays whole.
     if (verb, subresource) == ("create", Some(Subresource::Exec)) {
-        let options = call.query.exec()?;
+        let options = call.query.exec();
         return exec::answer(&inner.verbs, &inner.nodes, call.target, options, request, inner.stop.clone())
             .await;
     }
@@ -101,10 +106,7 @@ fn verb(method: &Method, path: &ResourcePath, watch: bool) -> Result<&'static st
         ("PATCH", true) => Ok("patch"),
         ("DELETE", true) => Ok("delete"),
         ("DELETE", false) => Ok("deletecollection"),
-        _ => Err(ApiError::new(
-            Reason::MethodNotAllowed,
-            "the server does not allow this method on the requested resource",
-        )),
+        _ => Err(super::method_not_allowed()),
     }
 }
 
@@ -115,7 +117,7 @@ impl Call<'_> {
         match (verb, subresource) {
             ("get", None | Some(Subresource::Status)) => {
                 let entry = verbs.get(&target, &query.get()).await?;
-                encode::entry(StatusCode::OK, &accept, &entry, query.include_object()?)
+                encode::entry(StatusCode::OK, &accept, &entry, include_object(&accept, &query)?)
             }
             ("get", Some(Subresource::Scale)) => {
                 let scale = verbs.get_scale(&target, &query.get()).await?;
@@ -126,12 +128,18 @@ impl Call<'_> {
             }
             ("list", None) => {
                 let list = verbs.list(&target, &query.list()?).await?;
-                list::answer(&accept, target.kind, list, query.include_object()?)
+                list::answer(&accept, target.kind, list, include_object(&accept, &query)?)
             }
             ("watch", None) => {
                 let (target, options) = watched(target, query.list()?)?;
                 let items = verbs.watch(&target, &options).await?;
-                watch::answer(&accept, target.kind, items, query.include_object()?, inner.stop.clone())
+                watch::answer(
+                    &accept,
+                    target.kind,
+                    items,
+                    include_object(&accept, &query)?,
+                    inner.stop.clone(),
+                )
             }
             (verb, _) => Err(unsupported(&target, verb)),
         }
@@ -150,8 +158,18 @@ impl Call<'_> {
         }
     }
 
-    fn validation(&self) -> Result<FieldValidation, ApiError> {
+    fn validation(&self) -> FieldValidation {
         self.query.field_validation()
+    }
+
+    /// The options of a DELETE: those of its body, or else those of the query.
+    fn delete_options(&self, body: &RawBody) -> Result<DeleteOptions, ApiError> {
+        if body.bytes.is_empty() { self.query.delete() } else { delete_options(body) }
+    }
+
+    /// What a row of a table carries; who asks for no table may say what he likes.
+    fn include_object(&self) -> Result<IncludeObject, ApiError> {
+        include_object(&self.accept, &self.query)
     }
 
     fn reply(
@@ -160,14 +178,14 @@ impl Call<'_> {
         entry: &Arc<Entry>,
         warnings: &[String],
     ) -> Result<Response<Body>, ApiError> {
-        let mut response = encode::entry(status, &self.accept, entry, self.query.include_object()?)?;
+        let mut response = encode::entry(status, &self.accept, entry, self.include_object()?)?;
         encode::warn(&mut response, warnings);
         Ok(response)
     }
 
     async fn create(self, body: RawBody) -> Result<Response<Body>, ApiError> {
         let options = self.query.create()?;
-        let (object, warnings) = body::object(&body, self.target.kind, self.validation()?)?;
+        let (object, warnings) = body::object(&body, self.target.kind, self.validation())?;
         let entry = self.inner.verbs.create(&self.target, object, &options).await?;
         self.reply(StatusCode::CREATED, &entry, &warnings)
     }
@@ -176,7 +194,7 @@ impl Call<'_> {
         let options = self.query.create()?;
         let expected =
             Expected { api_version: "v1".to_owned(), kind: "Binding", message: "k8s.io.api.core.v1.Binding" };
-        let (binding, _): (Binding, _) = body::message(&body, &expected, self.validation()?)?;
+        let (binding, _): (Binding, _) = body::message(&body, &expected, self.validation())?;
         self.inner.verbs.bind(&self.target, binding, &options).await?;
         let success = gantry_api::meta::v1::Status {
             status: "Success".to_owned(),
@@ -188,7 +206,7 @@ impl Call<'_> {
 
     async fn update(self, body: RawBody) -> Result<Response<Body>, ApiError> {
         let options = self.query.update()?;
-        let (object, warnings) = body::object(&body, self.target.kind, self.validation()?)?;
+        let (object, warnings) = body::object(&body, self.target.kind, self.validation())?;
         let verbs = &self.inner.verbs;
         let may_create = || self.may_create();
         let (entry, created) =
@@ -213,7 +231,7 @@ impl Call<'_> {
     async fn update_scale(self, body: RawBody) -> Result<Response<Body>, ApiError> {
         let options = self.query.update()?;
         let expected = Expected { api_version: SCALE.0.to_owned(), kind: SCALE.1, message: SCALE_MESSAGE };
-        let (scale, warnings): (Scale, _) = body::message(&body, &expected, self.validation()?)?;
+        let (scale, warnings): (Scale, _) = body::message(&body, &expected, self.validation())?;
         let scale = self.inner.verbs.update_scale(&self.target, scale, &options).await?;
         let mut response = encode::message(StatusCode::OK, &self.accept, SCALE, &scale)?;
         encode::warn(&mut response, &warnings);
@@ -238,7 +256,7 @@ impl Call<'_> {
     /// Finds unknown fields in a patch that has the object's shape. What is wrong with types shows when the patch has
     /// been applied; the directives of strategic merges (`$patch`) are no fields.
     fn check_patch(&self, patch: &Bytes, r#type: PatchType, message: &str) -> Result<Vec<String>, ApiError> {
-        let validation = self.validation()?;
+        let validation = self.validation();
         if r#type == PatchType::Json || validation == FieldValidation::Ignore {
             return Ok(Vec::new());
         }
@@ -258,7 +276,7 @@ impl Call<'_> {
     }
 
     async fn delete(self, body: RawBody) -> Result<Response<Body>, ApiError> {
-        let options = self.query.delete(delete_options(&body)?)?;
+        let options = self.delete_options(&body)?;
         let deleted = self.inner.verbs.delete(&self.target, &options).await?;
         if !deleted.finished {
             return self.reply(StatusCode::OK, &deleted.entry, &[]);
@@ -268,17 +286,18 @@ impl Call<'_> {
     }
 
     async fn delete_collection(self, body: RawBody) -> Result<Response<Body>, ApiError> {
-        let options = self.query.delete(delete_options(&body)?)?;
+        let options = self.delete_options(&body)?;
         let selection = self.query.list()?;
         let list = self.inner.verbs.delete_collection(&self.target, &options, &selection).await?;
-        list::answer(&self.accept, self.target.kind, list, self.query.include_object()?)
+        list::answer(&self.accept, self.target.kind, list, self.include_object()?)
     }
 }
 
+fn include_object(accept: &Accept, query: &Query) -> Result<IncludeObject, ApiError> {
+    if accept.view == View::Table { query.include_object() } else { Ok(IncludeObject::Metadata) }
+}
+
 fn delete_options(body: &RawBody) -> Result<DeleteOptions, ApiError> {
-    if body.bytes.is_empty() {
-        return Ok(DeleteOptions::default());
-    }
     let message = "k8s.io.apimachinery.pkg.apis.meta.v1.DeleteOptions";
     if body.media_type == PROTOBUF {
         let envelope = gantry_store::envelope::decode(&body.bytes)

@@ -32,7 +32,7 @@ impl Verbs {
         options: &CreateOptions,
     ) -> Result<Arc<Entry>, ApiError> {
         let cache = self.cache(target.kind)?;
-        let dry_run = options::dry_run(&options.dry_run)?;
+        let dry_run = options::dry_run("CreateOptions", &options.dry_run)?;
         check_kind(target.kind, &*object)?;
         place(target, object.meta_mut())?;
         if !object.meta().resource_version.is_empty() {

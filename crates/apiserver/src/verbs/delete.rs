@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::stream::{self, StreamExt as _};
 use gantry_api::core::v1::{Namespace, Pod};
+use gantry_api::field::{Error, Path};
 use gantry_api::meta::v1::{DeleteOptions, ListOptions, ObjectMeta};
 use gantry_api::scalars::Time;
 use gantry_api::{Kind, Object};
@@ -26,7 +27,7 @@ const FOREGROUND: &str = "foregroundDeletion";
 impl Verbs {
     /// Deletes an object, or begins to.
     pub async fn delete(&self, target: &Target, options: &DeleteOptions) -> Result<Deleted, ApiError> {
-        let dry_run = options::dry_run(&options.dry_run)?;
+        let dry_run = options::dry_run("DeleteOptions", &options.dry_run)?;
         let dependents = Dependents::of(options)?;
         let outcome =
             self.modify(target, dry_run, |old| decide(old, options, dependents, Timestamp::now())).await?;
@@ -43,6 +44,9 @@ impl Verbs {
         if !discovery::verbs(target.kind).contains(&"deletecollection") {
             return Err(ApiError::method_not_allowed(target.kind, "deletecollection"));
         }
+        // Refused also where there is nothing to delete.
+        options::dry_run("DeleteOptions", &options.dry_run)?;
+        Dependents::of(options)?;
         let list = self.list(target, selection).await?;
         let delete = |entry: Arc<Entry>| async move {
             let one = Target {
@@ -78,18 +82,21 @@ enum Dependents {
 
 impl Dependents {
     fn of(options: &DeleteOptions) -> Result<Self, ApiError> {
+        let path = || Path::new("propagationPolicy");
+        let refused = |error: Error| Err(ApiError::invalid_options("DeleteOptions", &vec![error]));
         match (options.orphan_dependents, options.propagation_policy.as_deref()) {
-            (Some(_), Some(_)) => {
-                Err(ApiError::bad_request("orphanDependents and propagationPolicy cannot be both set"))
+            (Some(_), Some(policy)) => {
+                let detail = "orphanDependents and deletionPropagation cannot be both set";
+                refused(Error::invalid(path(), policy, detail))
             }
             (Some(true), None) | (None, Some("Orphan")) => Ok(Self::Orphan),
             (Some(false), None) | (None, Some("Background")) => Ok(Self::Background),
             (None, Some("Foreground")) => Ok(Self::Foreground),
-            (None, None | Some("")) => Ok(Self::Default),
-            (None, Some(other)) => Err(ApiError::bad_request(format!(
-                "propagationPolicy: Unsupported value: {other:?}: supported values: \"Background\", \"Foreground\", \
-                 \"Orphan\""
-            ))),
+            (None, None) => Ok(Self::Default),
+            (None, Some(other)) => {
+                let detail = r#"supported values: "Foreground", "Background", "Orphan", "nil""#.to_owned();
+                refused(Error { detail, ..Error::not_supported(path(), other, &["nil"]) })
+            }
         }
     }
 

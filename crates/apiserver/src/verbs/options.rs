@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use gantry_api::Kind;
+use gantry_api::field::{Error, ErrorList, Path};
 use gantry_api::meta::v1::ListOptions;
 use gantry_api::selector::{FieldSelector, LabelSelector};
 
@@ -41,23 +42,77 @@ pub(super) fn revision(text: &str) -> Result<Option<i64>, ApiError> {
     }
 }
 
-/// Which revision a list without a continue token is to have.
+/// Refuses options of a list or a watch that do not go together.
+pub(super) fn check(options: &ListOptions, watch: bool) -> Result<(), ApiError> {
+    let errors = if watch { watch_errors(options) } else { list_errors(options) };
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid_options("ListOptions", &errors)) }
+}
+
+const CONTINUED: &str = "resourceVersionMatch is forbidden when continue is provided";
+
+fn list_errors(options: &ListOptions) -> ErrorList {
+    let path = || Path::new("resourceVersionMatch");
+    let mut errors = ErrorList::new();
+    let wanted = options.resource_version_match.as_str();
+    if !wanted.is_empty() {
+        if options.resource_version.is_empty() {
+            let detail = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+            errors.push(Error::forbidden(path(), detail));
+        }
+        if !options.r#continue.is_empty() {
+            errors.push(Error::forbidden(path(), CONTINUED));
+        }
+        if !matches!(wanted, "Exact" | "NotOlderThan") {
+            let detail = r#"supported values: "Exact", "NotOlderThan", """#.to_owned();
+            errors.push(Error { detail, ..Error::not_supported(path(), wanted, &[""]) });
+        }
+        if wanted == "Exact" && options.resource_version == "0" {
+            let detail = r#"resourceVersionMatch "exact" is forbidden for resourceVersion "0""#;
+            errors.push(Error::forbidden(path(), detail));
+        }
+    }
+    if options.send_initial_events.is_some() {
+        let path = Path::new("sendInitialEvents");
+        errors.push(Error::forbidden(path, "sendInitialEvents is forbidden for list"));
+    }
+    errors
+}
+
+fn watch_errors(options: &ListOptions) -> ErrorList {
+    let path = || Path::new("resourceVersionMatch");
+    let mut errors = ErrorList::new();
+    let wanted = options.resource_version_match.as_str();
+    if options.send_initial_events.is_some() && wanted != "NotOlderThan" {
+        let detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+        errors.push(Error::forbidden(path(), detail));
+    }
+    if !wanted.is_empty() {
+        if options.send_initial_events.is_none() {
+            let detail = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+            errors.push(Error::forbidden(path(), detail));
+        }
+        if wanted != "NotOlderThan" {
+            errors.push(Error::not_supported(path(), wanted, &["NotOlderThan"]));
+        }
+        if !options.r#continue.is_empty() {
+            errors.push(Error::forbidden(path(), CONTINUED));
+        }
+    }
+    errors
+}
+
+/// Which revision a list without a continue token is to have; the options are checked.
 pub(super) fn at(options: &ListOptions) -> Result<At, ApiError> {
     let revision = revision(&options.resource_version)?;
-    let invalid = |detail: &str| Err(ApiError::bad_request(format!("resourceVersionMatch: {detail}")));
     match (options.resource_version_match.as_str(), revision) {
         ("", None) => Ok(At::Newest),
         ("" | "NotOlderThan", Some(0)) => Ok(At::Any),
         ("", Some(revision)) if options.limit > 0 => Ok(At::Exactly(revision)),
         ("" | "NotOlderThan", Some(revision)) => Ok(At::NotOlderThan(revision)),
-        ("Exact", Some(0)) => invalid("Forbidden: \"Exact\" is forbidden for resourceVersion \"0\""),
         ("Exact", Some(revision)) => Ok(At::Exactly(revision)),
-        ("NotOlderThan" | "Exact", None) => {
-            invalid("Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided")
-        }
-        (other, _) => {
-            invalid(&format!("Unsupported value: {other:?}: supported values: \"Exact\", \"NotOlderThan\""))
-        }
+        // Refused by the check.
+        (_, None) => Ok(At::Newest),
+        (_, Some(revision)) => Ok(At::NotOlderThan(revision)),
     }
 }
 
@@ -101,15 +156,18 @@ fn is_selectable(kind: &'static Kind, field: &str) -> bool {
         || FIELDS.iter().any(|(message, fields)| *message == kind.message && fields.contains(&field))
 }
 
-/// Whether nothing is to be written.
-pub(super) fn dry_run(values: &[String]) -> Result<bool, ApiError> {
-    match values {
-        [] => Ok(false),
-        values if values.iter().all(|value| value == "All") => Ok(true),
-        values => Err(ApiError::bad_request(format!(
-            "dryRun: Unsupported value: {values:?}: supported values: \"All\""
-        ))),
+/// Whether nothing is to be written, by what the named options say.
+pub(crate) fn dry_run(of: &str, values: &[String]) -> Result<bool, ApiError> {
+    match dry_run_error(values) {
+        None => Ok(!values.is_empty()),
+        Some(error) => Err(ApiError::invalid_options(of, &vec![error])),
     }
+}
+
+/// What is wrong with `dryRun`.
+pub(crate) fn dry_run_error(values: &[String]) -> Option<Error> {
+    let known = values.iter().all(|value| value == "All");
+    (!known).then(|| Error::not_supported(Path::new("dryRun"), values.to_vec(), &["All"]))
 }
 
 /// How long a watch lasts.
@@ -117,5 +175,54 @@ pub(super) fn watch_duration(options: &ListOptions) -> Duration {
     match options.timeout_seconds {
         Some(seconds) if seconds > 0 => Duration::from_secs(seconds.unsigned_abs().min(86_400)),
         _ => WATCH + WATCH.mul_f64(rand::random::<f64>()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(watch: bool, options: ListOptions) -> Vec<String> {
+        let errors = if watch { watch_errors(&options) } else { list_errors(&options) };
+        errors.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn versions_of_lists() {
+        let options = |version: &str, wanted: &str| ListOptions {
+            resource_version: version.to_owned(),
+            resource_version_match: wanted.to_owned(),
+            ..ListOptions::default()
+        };
+        for (version, wanted) in [("", ""), ("0", ""), ("5", "Exact"), ("0", "NotOlderThan")] {
+            assert!(refused(false, options(version, wanted)).is_empty(), "{version} {wanted}");
+        }
+        assert_eq!(
+            refused(false, options("", "Some")),
+            [
+                "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided",
+                r#"resourceVersionMatch: Unsupported value: "Some": supported values: "Exact", "NotOlderThan", """#,
+            ]
+        );
+        assert_eq!(refused(false, options("0", "Exact")).len(), 1);
+        let initial = ListOptions { send_initial_events: Some(true), ..options("", "") };
+        assert_eq!(
+            refused(false, initial),
+            ["sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list"]
+        );
+    }
+
+    #[test]
+    fn versions_of_watches() {
+        let options = |initial: Option<bool>, wanted: &str| ListOptions {
+            send_initial_events: initial,
+            resource_version_match: wanted.to_owned(),
+            ..ListOptions::default()
+        };
+        assert!(refused(true, options(Some(true), "NotOlderThan")).is_empty());
+        assert!(refused(true, options(None, "")).is_empty());
+        assert_eq!(refused(true, options(Some(false), "")).len(), 1);
+        assert_eq!(refused(true, options(None, "NotOlderThan")).len(), 1);
+        assert_eq!(refused(true, options(None, "Exact")).len(), 2);
     }
 }

@@ -26,7 +26,7 @@ impl Verbs {
         options: &PatchOptions,
     ) -> Result<Arc<Entry>, ApiError> {
         check_subresource(target.kind, subresource)?;
-        let dry_run = options::dry_run(&options.dry_run)?;
+        let dry_run = options::dry_run("PatchOptions", &options.dry_run)?;
         let patch = Patch::parse(patch_type, &patch)?;
         let outcome = self
             .modify(target, dry_run, |old| {

@@ -42,6 +42,7 @@ impl Verbs {
     /// The objects of a collection that the selectors match.
     pub async fn list(&self, target: &Target, options: &ListOptions) -> Result<List, ApiError> {
         let cache = self.cache(target.kind)?;
+        options::check(options, false)?;
         let selection = options::selection(target, options)?;
         let limit = usize::try_from(options.limit.max(0)).unwrap_or(usize::MAX);
         let page = if options.r#continue.is_empty() {
@@ -155,16 +156,11 @@ impl Verbs {
     /// The changes of a collection, as far as the selectors match. Ends by itself after `timeoutSeconds`.
     pub async fn watch(&self, target: &Target, options: &ListOptions) -> Result<WatchStream, ApiError> {
         let cache = self.cache(target.kind)?;
+        options::check(options, true)?;
         let selection = options::selection(target, options)?;
         let revision = options::revision(&options.resource_version)?;
         let start = match options.send_initial_events {
             Some(true) => {
-                if options.resource_version_match != "NotOlderThan" {
-                    return Err(ApiError::bad_request(
-                        "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to \
-                         NotOlderThan",
-                    ));
-                }
                 match revision {
                     None => drop(cache.catch_up().await?),
                     Some(revision) => cache.reach(revision).await?,

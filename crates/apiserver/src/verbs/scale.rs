@@ -28,7 +28,7 @@ impl Verbs {
         scale: Scale,
         options: &UpdateOptions,
     ) -> Result<Scale, ApiError> {
-        let dry_run = options::dry_run(&options.dry_run)?;
+        let dry_run = options::dry_run("UpdateOptions", &options.dry_run)?;
         self.rescale(target, dry_run, |_| Ok(scale.clone())).await
     }
 
@@ -40,7 +40,7 @@ impl Verbs {
         patch: Bytes,
         options: &PatchOptions,
     ) -> Result<Scale, ApiError> {
-        let dry_run = options::dry_run(&options.dry_run)?;
+        let dry_run = options::dry_run("PatchOptions", &options.dry_run)?;
         let patch = Patch::parse(patch_type, &patch)?;
         self.rescale(target, dry_run, |old| {
             let value = serde_json::to_value(old).map_err(ApiError::internal)?;

@@ -63,7 +63,7 @@ impl Verbs {
         check_kind(target.kind, &*object)?;
         check_subresource(target.kind, subresource)?;
         place(target, object.meta_mut())?;
-        let dry_run = options::dry_run(&options.dry_run)?;
+        let dry_run = options::dry_run("UpdateOptions", &options.dry_run)?;
         let outcome = self
             .modify(target, dry_run, |old| {
                 let new = object.clone_object();

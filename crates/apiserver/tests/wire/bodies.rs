@@ -154,7 +154,7 @@ async fn unknown_and_duplicate_fields() {
     let ignored = post(&server, &path("Ignore"), JSON, body("d")).await;
     ignored.ok(201);
     assert!(ignored.warnings().is_empty());
-    post(&server, &path("Loosely"), JSON, body("e")).await.fails_with(400, "BadRequest", "fieldValidation");
+    post(&server, &path("Loosely"), JSON, body("e")).await.fails_with(422, "Invalid", "fieldValidation");
     // YAML is no way around it.
     let yaml = "metadata: {name: f}\nmore: 1\n";
     post(&server, &path("Strict"), YAML, yaml).await.fails_with(400, "BadRequest", r#"unknown field "more""#);

@@ -29,7 +29,7 @@ async fn each_group_has_a_document() {
         assert_ne!(document["paths"], json!({}), "{path}");
     }
     let core = server.get("/openapi/v3/api/v1").await;
-    assert_eq!(header(&core, CACHE_CONTROL), "");
+    assert_eq!(header(&core, CACHE_CONTROL), "no-cache, private");
     assert!(core.ok(200)["paths"]["/api/v1/namespaces/{namespace}/pods/{name}"]["patch"].is_object());
     for path in ["/openapi/v3/api/v9", "/openapi/v3/apis/no/v1", "/openapi/v9"] {
         assert_eq!(server.get(path).await.status, 404, "{path}");
