@@ -69,8 +69,7 @@ pub(super) enum Produces {
 }
 
 /// The media types of patches.
-pub(super) const PATCHES: [&str; 4] = [
-    "application/apply-patch+yaml",
+pub(super) const PATCHES: [&str; 3] = [
     "application/json-patch+json",
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
