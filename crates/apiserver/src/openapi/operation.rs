@@ -69,11 +69,8 @@ pub(super) enum Produces {
 }
 
 /// The media types of patches.
-pub(super) const PATCHES: [&str; 3] = [
-    "application/json-patch+json",
-    "application/merge-patch+json",
-    "application/strategic-merge-patch+json",
-];
+pub(super) const PATCHES: [&str; 3] =
+    ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"];
 
 impl Produces {
     pub(super) fn media_types(self) -> &'static [&'static str] {
