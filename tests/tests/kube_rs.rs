@@ -9,12 +9,13 @@ use futures::{AsyncBufReadExt, StreamExt, TryStreamExt};
 use gantry_tests::{TestCluster, eventually};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
-use kube::api::{Api, DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, AttachParams, DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, wait};
 use kube::{Client, Config, ResourceExt};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -145,5 +146,36 @@ async fn a_deployment_runs_scales_and_says_what_it_says() {
     let gone = wait::await_condition(pods, &pod, wait::conditions::is_deleted(&uid));
     tokio::time::timeout(LIMIT, gone).await.expect("the pod to go").unwrap();
     deployments.delete("kube-rs", &DeleteParams::default()).await.unwrap();
+    test.down_purged().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_in_a_container_reads_writes_and_ends() {
+    let test = TestCluster::start(1).await;
+    let pods: Api<Pod> = Api::default_namespaced(client(&test).await);
+    let container = json!({"name": "c", "image": test.image("busybox:1"), "command": ["sleep", "1000000"]});
+    let spec = json!({"terminationGracePeriodSeconds": 0, "containers": [container]});
+    let pod = serde_json::from_value(json!({"metadata": {"name": "shell"}, "spec": spec})).unwrap();
+    pods.create(&PostParams::default(), &pod).await.unwrap();
+    let running = wait::await_condition(pods.clone(), "shell", wait::conditions::is_pod_running());
+    tokio::time::timeout(LIMIT, running).await.expect("the pod runs").unwrap();
+
+    let script = "read line; echo got $line; echo broken >&2; exit 3";
+    let parameters = AttachParams::default().stdin(true);
+    let mut command = pods.exec("shell", ["sh", "-c", script], &parameters).await.unwrap();
+    let (mut stdin, status) = (command.stdin().unwrap(), command.take_status().unwrap());
+    let (mut stdout, mut stderr) = (command.stdout().unwrap(), command.stderr().unwrap());
+    stdin.write_all(b"hello\n").await.unwrap();
+    let (mut out, mut err) = (String::new(), String::new());
+    let reading = async {
+        stdout.read_to_string(&mut out).await.unwrap();
+        stderr.read_to_string(&mut err).await.unwrap();
+        status.await.unwrap()
+    };
+    let status = tokio::time::timeout(LIMIT, reading).await.expect("the command ends");
+    assert_eq!((out.as_str(), err.as_str()), ("got hello\n", "broken\n"));
+    assert_eq!(status.reason.as_deref(), Some("NonZeroExitCode"), "{status:?}");
+    let causes = status.details.unwrap().causes.unwrap();
+    assert_eq!(causes[0].message.as_deref(), Some("3"), "{causes:?}");
     test.down_purged().await;
 }
