@@ -1,18 +1,77 @@
 //! What the server itself adds to objects and asks of them: upstream's built-in admission, as plain functions.
+//!
+//! A new object is completed before it is validated ([`Verbs::admit_new`]) and asked for more afterwards
+//! ([`Verbs::check_new`]); what it takes of addresses and quotas is taken last, by whoever writes it.
 
+mod limits;
 mod namespaces;
 mod pods;
+mod priority;
+mod protection;
+mod quota;
+mod runtime_class;
 pub(crate) mod services;
 
-use gantry_api::Object;
-use gantry_api::core::v1::{Namespace, Pod};
+use gantry_api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
+use gantry_api::scheduling::v1::PriorityClass;
+use gantry_api::{Object, Resource};
 
-use crate::verbs::Settings;
+use crate::cache::{Entry, Selection};
+use crate::status::ApiError;
+use crate::verbs::Verbs;
 
-/// Completes a new object.
-pub(crate) fn on_create(object: &mut dyn Object, settings: &Settings) {
-    if let Some(pod) = object.downcast_mut::<Pod>() {
-        pods::complete(pod, settings.tolerations);
+pub(crate) use namespaces::check_deletion;
+
+impl Verbs {
+    /// Completes a new object with what follows from others; refuses it where they forbid it.
+    pub(crate) async fn admit_new(&self, object: &mut dyn Object) -> Result<(), ApiError> {
+        self.admit_namespace(object).await?;
+        protection::protect(object);
+        if let Some(pod) = object.downcast_mut::<Pod>() {
+            self.complete_from_limits(pod)?;
+            self.prioritize(pod).await?;
+            pods::complete(pod, self.settings().tolerations);
+            self.apply_runtime_class(pod).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks of a new object, complete and valid, what others ask of it.
+    pub(crate) async fn check_new(&self, object: &dyn Object) -> Result<(), ApiError> {
+        if let Some(pod) = object.downcast_ref::<Pod>() {
+            self.check_pod_limits(pod)
+        } else if let Some(claim) = object.downcast_ref::<PersistentVolumeClaim>() {
+            self.check_claim_limits(claim)
+        } else if let Some(class) = object.downcast_ref::<PriorityClass>() {
+            self.check_default_priority(class).await
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Asks of a changed object what others ask of it.
+    pub(crate) async fn check_changed(&self, object: &dyn Object) -> Result<(), ApiError> {
+        match object.downcast_ref::<PriorityClass>() {
+            Some(class) => self.check_default_priority(class).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The objects of a namespace, as the cache has them now.
+    fn cached<T: Resource>(&self, namespace: &str) -> Result<Vec<T>, ApiError> {
+        let selection = Selection { namespace: namespace.to_owned(), ..Selection::default() };
+        let page = self.cache(T::kind())?.list(&selection, None, 0)?;
+        page.items.iter().map(|entry| typed(entry)).collect()
+    }
+
+    /// An object that lives in no namespace: as the cache has it, or as the store has it where the cache has none.
+    async fn cluster_object<T: Resource>(&self, name: &str) -> Result<Option<T>, ApiError> {
+        let cache = self.cache(T::kind())?;
+        let entry = match cache.peek(name) {
+            Some(entry) => Some(entry),
+            None => cache.get(name).await?,
+        };
+        entry.map(|entry| typed(&entry)).transpose()
     }
 }
 
@@ -21,4 +80,9 @@ pub(crate) fn on_update(new: &mut dyn Object, old: &dyn Object) {
     if let (Some(new), Some(old)) = (new.downcast_mut::<Namespace>(), old.downcast_ref::<Namespace>()) {
         namespaces::keep(new, old);
     }
+}
+
+fn typed<T: Resource>(entry: &Entry) -> Result<T, ApiError> {
+    let missing = || ApiError::internal(format_args!("{entry:?} is of another kind"));
+    entry.object()?.downcast_ref::<T>().cloned().ok_or_else(missing)
 }

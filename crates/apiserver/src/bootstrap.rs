@@ -1,4 +1,5 @@
-//! What every cluster has from its first second: the system's namespaces and the `kubernetes` Service.
+//! What every cluster has from its first second: the system's namespaces, priority classes and the `kubernetes`
+//! Service.
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use gantry_api::core::v1::{
 use gantry_api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort as SlicePort, EndpointSlice};
 use gantry_api::meta::v1::{CreateOptions, UpdateOptions};
 use gantry_api::scalars::IntOrString;
+use gantry_api::scheduling::v1::PriorityClass;
 use gantry_api::strategy::Strategy;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +18,19 @@ use crate::status::{ApiError, Reason};
 use crate::verbs::{Target, Verbs};
 
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+/// The classes of what a cluster runs for itself (`scheduling.k8s.io`, system priority classes).
+const PRIORITY_CLASSES: [(&str, i32, &str); 2] = [
+    (
+        "system-node-critical",
+        2_000_001_000,
+        "Used for system critical pods that must not be moved from their current node.",
+    ),
+    (
+        "system-cluster-critical",
+        2_000_000_000,
+        "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+    ),
+];
 /// The Service of the API server itself.
 const SERVICE: &str = "kubernetes";
 const NAMESPACE: &str = "default";
@@ -43,6 +58,15 @@ pub async fn run(verbs: &Verbs, shutdown: CancellationToken) {
 pub async fn ensure(verbs: &Verbs) -> Result<(), ApiError> {
     for name in NAMESPACES {
         ensure_one(verbs, named(Namespace::default(), "", name), false).await?;
+    }
+    for (name, value, description) in PRIORITY_CLASSES {
+        let class = PriorityClass {
+            value,
+            description: description.to_owned(),
+            preemption_policy: Some("PreemptLowerPriority".to_owned()),
+            ..named(PriorityClass::default(), "", name)
+        };
+        ensure_one(verbs, class, false).await?;
     }
     let settings = verbs.settings();
     let (address, port) = settings.advertise;

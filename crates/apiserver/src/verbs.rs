@@ -32,6 +32,7 @@ use crate::admission::services;
 use crate::cache::{Cache, Entry};
 use crate::compaction;
 use crate::status::ApiError;
+pub(crate) use modify::Next;
 
 /// What a request is about: an object, or a collection.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use gantry_api::apps::v1::{Deployment, ReplicaSet};
 use gantry_api::coordination::v1::Lease;
-use gantry_api::core::v1::{Endpoints, Node, Service};
+use gantry_api::core::v1::{Endpoints, Node, PersistentVolumeClaim, Service};
 use gantry_api::discovery::v1::EndpointSlice;
 use gantry_api::{Resource, selector};
-use gantry_client::{Client, Informer, Recorder, Writer};
+use gantry_client::{Client, Informer, Recorder, WorkQueue, Writer};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -71,6 +71,10 @@ pub struct Context {
     pub nodes: Informer<Node>,
     /// The heartbeats of nodes.
     pub leases: Informer<Lease>,
+    /// Claims of storage.
+    pub claims: Informer<PersistentVolumeClaim>,
+    /// The namespaces in which something was deleted or ended: their quotas are counted again.
+    pub released: WorkQueue<String>,
 }
 
 /// The index of pods by node.
@@ -109,6 +113,8 @@ impl Context {
             endpoints: lean(&client).spawn(stop.clone()),
             nodes: lean(&client).spawn(stop.clone()),
             leases: lean::<Lease>(&client).namespace(NODE_LEASES).spawn(stop.clone()),
+            claims: lean(&client).spawn(stop.clone()),
+            released: WorkQueue::new("resource_quota"),
             client,
             stop,
         }
@@ -126,6 +132,7 @@ impl Context {
             ("endpoints", self.endpoints.has_synced()),
             ("nodes", self.nodes.has_synced()),
             ("leases", self.leases.has_synced()),
+            ("persistentvolumeclaims", self.claims.has_synced()),
         ];
         informers.into_iter().filter(|(_, synced)| !synced).map(|(name, _)| name).collect()
     }

@@ -34,7 +34,7 @@ const IGNORED: [&str; 2] = ["events", "endpoints"];
 pub async fn run(context: &Context) {
     let queue = WorkQueue::new("garbage_collector");
     let graph = Arc::new(Mutex::new(Graph::default()));
-    let feed = Feed { graph: graph.clone(), queue: queue.clone() };
+    let feed = Feed { graph: graph.clone(), queue: queue.clone(), released: context.released.clone() };
     feed.attach(&context.pods, Pod::kind());
     feed.attach(&context.deployments, registry_kind(&context.deployments));
     feed.attach(&context.replica_sets, registry_kind(&context.replica_sets));
@@ -93,6 +93,8 @@ fn lean(metadata: &mut Metadata) {
 struct Feed {
     graph: Arc<Mutex<Graph>>,
     queue: WorkQueue<String>,
+    /// Where quotas learn that something is gone.
+    released: WorkQueue<String>,
 }
 
 impl Feed {
@@ -103,7 +105,13 @@ impl Feed {
                 Event::Added(object) | Event::Modified { new: object, .. } => {
                     feed.graph.lock().upsert(kind, object.metadata())
                 }
-                Event::Deleted(object) => feed.graph.lock().remove(&object.metadata().uid),
+                Event::Deleted(object) => {
+                    let meta = object.metadata();
+                    if kind.namespaced() {
+                        feed.released.add(meta.namespace.clone());
+                    }
+                    feed.graph.lock().remove(&meta.uid)
+                }
                 Event::Resync => Vec::new(),
             };
             for uid in affected {

@@ -22,6 +22,8 @@ mod owned;
 pub mod pod;
 pub mod podgc;
 pub mod replicaset;
+pub mod resourcequota;
+pub mod volumeprotection;
 
 pub use context::{Context, Error};
 pub use manager::{Manager, run};

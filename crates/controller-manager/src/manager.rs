@@ -13,7 +13,7 @@ use tracing::info;
 
 use crate::{
     Context, Options, deployment, endpoints, endpointslice, garbagecollector, namespace, nodeipam,
-    nodelifecycle, podgc, replicaset,
+    nodelifecycle, podgc, replicaset, resourcequota, volumeprotection,
 };
 
 /// The health port.
@@ -105,6 +105,8 @@ async fn control(context: &Context) {
         Box::pin(garbagecollector::run(context)),
         Box::pin(namespace::run(context)),
         Box::pin(podgc::run(context)),
+        Box::pin(resourcequota::run(context)),
+        Box::pin(volumeprotection::run(context)),
     ];
     info!(controllers = controllers.len(), "controllers started");
     join_all(controllers).await;

@@ -66,11 +66,35 @@ impl Quantity {
         i64::try_from(ceil_div(self.nanos().ok()?, NANO / 1000)).ok()
     }
 
+    /// The sum, in the form of `self` unless that is zero; `None` where one is no quantity.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Option<Self> {
+        self.combined(other, i128::saturating_add)
+    }
+
+    /// The difference, in the form of `self` unless that is zero; `None` where one is no quantity.
+    #[must_use]
+    pub fn minus(&self, other: &Self) -> Option<Self> {
+        self.combined(other, i128::saturating_sub)
+    }
+
+    fn combined(&self, other: &Self, with: fn(i128, i128) -> i128) -> Option<Self> {
+        let (mine, my_format) = parse_or_zero(&self.string)?;
+        let (others, other_format) = parse_or_zero(&other.string)?;
+        let format = if mine == 0 { other_format } else { my_format };
+        Some(Self { string: canonical(with(mine, others), format) })
+    }
+
     /// Compares the amounts, whatever their form; `None` where one is no quantity.
     #[must_use]
     pub fn compare(&self, other: &Self) -> Option<Ordering> {
         Some(self.nanos().ok()?.cmp(&other.nanos().ok()?))
     }
+}
+
+/// A quantity that was never set is zero, as on the wire.
+fn parse_or_zero(text: &str) -> Option<(i128, Format)> {
+    if text.is_empty() { Some((0, Format::DecimalSi)) } else { parse(text).ok() }
 }
 
 fn ceil_div(value: i128, by: i128) -> i128 {
@@ -257,6 +281,24 @@ mod tests {
         for text in ["", "abc", "1.2.3", "1Zi", "--1", "1 Gi", "Gi", "1e", "1e1000000000"] {
             assert!(text.parse::<Quantity>().is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn sums_keep_the_first_form() {
+        let quantity = |text: &str| text.parse::<Quantity>().unwrap();
+        for (a, b, sum, difference) in [
+            ("1500m", "500m", "2", "1"),
+            ("1Gi", "1Gi", "2Gi", "0"),
+            ("1Gi", "512Mi", "1536Mi", "512Mi"),
+            ("0", "1Gi", "1Gi", "-1Gi"),
+            ("1", "1Ki", "1025", "-1023"),
+            ("1Ki", "1024", "2Ki", "0"),
+        ] {
+            assert_eq!(quantity(a).plus(&quantity(b)).unwrap().string, sum, "{a} + {b}");
+            assert_eq!(quantity(a).minus(&quantity(b)).unwrap().string, difference, "{a} - {b}");
+        }
+        assert_eq!(quantity("1").plus(&Quantity::default()).unwrap().string, "1");
+        assert_eq!(Quantity::default().plus(&Quantity { string: "x".into() }), None);
     }
 
     #[test]

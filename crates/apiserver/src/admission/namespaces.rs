@@ -13,17 +13,25 @@ pub(super) fn keep(new: &mut Namespace, old: &Namespace) {
     new.spec.get_or_insert_default().finalizers = finalizers;
 }
 
+/// Namespaces that the cluster cannot do without.
+const PERMANENT: [&str; 3] = ["default", "kube-system", "kube-public"];
+
+/// Whether an object may be deleted at all.
+pub(crate) fn check_deletion(kind: &'static Kind, name: &str) -> Result<(), ApiError> {
+    if kind == Namespace::kind() && PERMANENT.contains(&name) {
+        return Err(ApiError::forbidden(kind, name, "this namespace may not be deleted"));
+    }
+    Ok(())
+}
+
 impl Verbs {
     /// Whether a new object may be created in its namespace.
-    pub(crate) async fn admit_namespace(
-        &self,
-        kind: &Kind,
-        namespace: &str,
-        name: &str,
-    ) -> Result<(), ApiError> {
+    pub(super) async fn admit_namespace(&self, object: &dyn gantry_api::Object) -> Result<(), ApiError> {
+        let kind = object.kind();
         if !kind.namespaced() {
             return Ok(());
         }
+        let (namespace, name) = (object.meta().namespace.as_str(), object.meta().name.as_str());
         let cache = self.cache(Namespace::kind())?;
         let found = match cache.peek(namespace) {
             Some(entry) => Some(entry),

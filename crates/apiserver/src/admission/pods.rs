@@ -1,4 +1,4 @@
-//! What every pod gets: a priority, a service account, and tolerations for nodes that are not well for a while.
+//! What every pod gets: a service account, and tolerations for nodes that are not well for a while.
 
 use gantry_api::core::v1::{Pod, Toleration};
 
@@ -7,8 +7,6 @@ use crate::verbs::Tolerations;
 /// Completes a new pod.
 pub(super) fn complete(pod: &mut Pod, seconds: Tolerations) {
     let spec = pod.spec.get_or_insert_default();
-    spec.priority.get_or_insert(0);
-    spec.preemption_policy.get_or_insert_with(|| "PreemptLowerPriority".to_owned());
     if spec.service_account_name.is_empty() {
         "default".clone_into(&mut spec.service_account_name);
     }
@@ -58,6 +56,6 @@ mod tests {
         assert_eq!(spec.tolerations[0], own);
         assert_eq!(spec.tolerations[1].key, "node.kubernetes.io/unreachable");
         assert_eq!(spec.tolerations[1].toleration_seconds, Some(9));
-        assert_eq!((spec.priority, spec.service_account_name.as_str()), (Some(0), "default"));
+        assert_eq!(spec.service_account_name, "default");
     }
 }

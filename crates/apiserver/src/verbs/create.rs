@@ -11,7 +11,6 @@ use super::modify::may_have_happened;
 use super::options;
 use super::write::Sealed;
 use super::{Target, Verbs};
-use crate::admission;
 use crate::cache::{Cache, Entry};
 use crate::status::{ApiError, Reason};
 
@@ -64,21 +63,28 @@ impl Verbs {
         dry_run: bool,
     ) -> Result<Arc<Entry>, ApiError> {
         object.strategy_mut().set_defaults();
+        self.admit_new(&mut *object).await?;
         object.strategy_mut().prepare_for_create();
-        admission::on_create(&mut *object, self.settings());
         let name = object.meta().name.clone();
         let mut errors = validation::meta::object_meta(kind, object.meta());
         errors.extend(object.strategy().validate());
         if !errors.is_empty() {
             return Err(ApiError::invalid(kind, &name, &errors));
         }
-        self.admit_namespace(kind, &object.meta().namespace, &name).await?;
+        self.check_new(&*object).await?;
         let place = Target { kind, namespace: object.meta().namespace.clone(), name };
         let key = place.key(cache)?;
         let reserved = self.reserve_for_create(&mut *object, dry_run).await?;
+        let charged = match self.charge(&*object, None, dry_run).await {
+            Ok(charged) => charged,
+            Err(error) => {
+                self.settle(reserved, false, false).await;
+                return Err(error);
+            }
+        };
         if dry_run {
-            // Nothing was reserved.
-            drop(reserved);
+            // Nothing was reserved or charged.
+            drop((reserved, charged));
             return match cache.get(&key).await? {
                 Some(_) => Err(ApiError::already_exists(kind, &place.name)),
                 None => Ok(Sealed::new(object, &key).entry(0)),
@@ -86,6 +92,9 @@ impl Verbs {
         }
         let written = self.store_new(cache, Sealed::new(object, &key)).await;
         self.settle(reserved, written.is_ok(), may_have_happened(&written)).await;
+        if written.is_err() && !may_have_happened(&written) {
+            self.refund(charged).await;
+        }
         written.map_err(|error| ApiError::from_store(kind, &place.name, error))
     }
 }

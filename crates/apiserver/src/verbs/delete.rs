@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use super::finalize::{namespace_is_held, nothing_holds};
 use super::modify::Next;
 use super::{Deleted, List, Target, Verbs, options};
+use crate::admission;
 use crate::cache::Entry;
 use crate::discovery;
 use crate::status::{ApiError, Reason};
@@ -29,6 +30,7 @@ impl Verbs {
     pub async fn delete(&self, target: &Target, options: &DeleteOptions) -> Result<Deleted, ApiError> {
         let dry_run = options::dry_run("DeleteOptions", &options.dry_run)?;
         let dependents = Dependents::of(options)?;
+        admission::check_deletion(target.kind, &target.name)?;
         let outcome =
             self.modify(target, dry_run, |old| decide(old, options, dependents, Timestamp::now())).await?;
         Ok(Deleted { entry: outcome.entry, finished: outcome.removed })

@@ -15,7 +15,7 @@ use crate::status::ApiError;
 const ATTEMPTS: usize = 64;
 
 /// What is to become of an object.
-pub(super) enum Next {
+pub(crate) enum Next {
     /// It becomes this.
     Put(Box<dyn Object>),
     /// It goes.
@@ -25,17 +25,17 @@ pub(super) enum Next {
 }
 
 /// What became of an object.
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// The object, or its last state.
-    pub(super) entry: Arc<Entry>,
+    pub(crate) entry: Arc<Entry>,
     /// Whether it is gone.
-    pub(super) removed: bool,
+    pub(crate) removed: bool,
 }
 
 impl Verbs {
     /// Changes the target as `decide` says. It is called with the cache's state first, which may be old: whatever
     /// comes of that other than a successful write is decided again on what is stored.
-    pub(super) async fn modify(
+    pub(crate) async fn modify(
         &self,
         target: &Target,
         dry_run: bool,
@@ -83,10 +83,19 @@ impl Verbs {
             Next::Remove => return self.remove(cache, current, &*old, dry_run).await,
             Next::Put(new) => new,
         };
+        self.check_changed(&*new).await?;
         let reserved = self.reserve_for_update(&mut *new, &*old, dry_run).await?;
+        let charged = match self.charge(&*new, Some(&*old), dry_run).await {
+            Ok(charged) => charged,
+            Err(error) => {
+                self.settle(reserved, false, false).await;
+                return Err(error);
+            }
+        };
         let sealed = Sealed::new(new, current.key());
         if sealed.raw() == current.raw() {
             self.settle(reserved, false, false).await;
+            self.refund(charged).await;
             return Ok(Attempt::Unchanged);
         }
         if dry_run {
@@ -94,6 +103,9 @@ impl Verbs {
         }
         let written = self.store_changed(cache, sealed, current.revision()).await;
         self.settle(reserved, written.is_ok(), may_have_happened(&written)).await;
+        if written.is_err() && !may_have_happened(&written) {
+            self.refund(charged).await;
+        }
         finish(cache, current, written, false)
     }
 
