@@ -16,6 +16,7 @@ BIN := $(TARGET)/release
 IMAGES := $(TARGET)/images
 KCTL := KUBECONFIG=$(STATE_DIR)/kubeconfig $(BIN)/kctl
 STATIC := $(TARGET)/$(HOST)/release
+PYTHON := $(TARGET)/python/bin/python
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -52,8 +53,13 @@ unit: test-deps ## unit tests, batteries and component tests
 test-api: test-deps ## the API battery, against GANTRY_API_URL or a server of its own
 	cargo test -p gantry-api-battery -- --show-output
 
-e2e: test-deps images ## end-to-end tests on real clusters
-	GANTRY_BIN_DIR=$(abspath $(BIN)) GANTRY_IMAGES=$(abspath $(IMAGES)) \
+$(PYTHON): tests/python/requirements.txt | test-deps
+	python3 -m venv --clear $(TARGET)/python
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+e2e: test-deps images $(PYTHON) ## end-to-end tests on real clusters
+	GANTRY_BIN_DIR=$(abspath $(BIN)) GANTRY_IMAGES=$(abspath $(IMAGES)) GANTRY_PYTHON=$(abspath $(PYTHON)) \
 		cargo test --release -p gantry-tests -- --test-threads=1 --show-output
 
 test: unit e2e ## everything
