@@ -1,8 +1,9 @@
 //! Compiles `proto/` into Rust: the messages with their JSON form, and the gRPC services.
 //!
-//! Fields are named in the protos as in JSON (`podIP`). Rust gets snake case names, and serde attributes derived from
-//! the descriptors and the schema's field options bring the JSON names back. The descriptors are embedded for patching,
-//! validation, documentation and reflection; of the source they keep the comments only.
+//! Fields are named in the protos as in JSON (`podIP`); where that is no name for protobuf, `json_name` says it. Rust
+//! gets snake case names, and serde attributes derived from the descriptors and the schema's field options bring the
+//! JSON names back. The descriptors are embedded for patching, validation, documentation and reflection; of the source
+//! they keep the comments only.
 
 #[path = "build/comments.rs"]
 mod comments;
@@ -28,6 +29,19 @@ const SCALARS: &[(&str, &str)] = &[
     (".k8s.io.apimachinery.pkg.apis.meta.v1.FieldsV1", "crate::scalars::FieldsV1"),
     (".k8s.io.apimachinery.pkg.apis.meta.v1.Verbs", "crate::scalars::Verbs"),
     (".k8s.io.apimachinery.pkg.runtime.RawExtension", "crate::scalars::RawExtension"),
+    (".k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.JSON", "crate::scalars::Json"),
+    (
+        ".k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray",
+        "crate::scalars::JsonSchemaPropsOrArray",
+    ),
+    (
+        ".k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool",
+        "crate::scalars::JsonSchemaPropsOrBool",
+    ),
+    (
+        ".k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrStringArray",
+        "crate::scalars::JsonSchemaPropsOrStringArray",
+    ),
 ];
 
 fn main() -> Result<(), Error> {

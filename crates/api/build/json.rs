@@ -82,7 +82,7 @@ fn attribute(message: &DescriptorProto, field: &FieldDescriptorProto, schema: Fi
     if schema.inline {
         return r#"#[serde(flatten, with = "crate::json::inline")]"#.to_owned();
     }
-    let mut parts = vec![format!("rename = {:?}", field.name())];
+    let mut parts = vec![format!("rename = {:?}", field.json_name())];
     let repeated = field.label() == Label::Repeated;
     let optional = !repeated && (field.r#type() == Type::Message || field.proto3_optional());
     if is_map_of_bytes(message, field) {
@@ -91,6 +91,9 @@ fn attribute(message: &DescriptorProto, field: &FieldDescriptorProto, schema: Fi
         parts.push(r#"with = "crate::json::base64""#.to_owned());
     } else if !optional {
         parts.push(r#"deserialize_with = "crate::json::null_as_default""#.to_owned());
+    }
+    if field.r#type() == Type::Double && optional {
+        parts.push(r#"serialize_with = "crate::json::number""#.to_owned());
     }
     if optional {
         parts.push(r#"skip_serializing_if = "Option::is_none""#.to_owned());

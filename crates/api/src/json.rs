@@ -16,6 +16,18 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// A number, without a point where it has no fraction, as Go writes it.
+pub(crate) fn number<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    /// Every whole number below is one of 64 bits, too.
+    const WHOLE: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Some(number) if number.fract() == 0.0 && number.abs() < WHOLE => {
+            serializer.serialize_i64(*number as i64)
+        }
+        other => other.serialize(serializer),
+    }
+}
+
 /// An inlined message: its fields stand among its parent's. All fields absent and the message absent are the same.
 pub(crate) mod inline {
     use super::{Deserialize, Deserializer, Serialize, Serializer};

@@ -45,6 +45,11 @@ pub mod core {
     pub use crate::generated::k8s::io::api::core::v1;
 }
 
+/// `apiextensions.k8s.io/v1`: definitions of custom resources.
+pub mod apiextensions {
+    pub use crate::generated::k8s::io::apiextensions_apiserver::pkg::apis::apiextensions::v1;
+}
+
 /// `apps/v1`: deployments, replica sets, stateful sets, daemon sets.
 pub mod apps {
     pub use crate::generated::k8s::io::api::apps::v1;

@@ -42,6 +42,26 @@ raw_json! {
     FieldsV1
 }
 
+raw_json! {
+    /// Any JSON value (`apiextensions.v1.JSON`).
+    Json
+}
+
+impl Json {
+    /// The value; null where there is none.
+    #[must_use]
+    pub fn value(&self) -> serde_json::Value {
+        // The text was made from a value, or comes from protobuf and is whatever somebody stored.
+        serde_json::from_slice(&self.raw).unwrap_or_default()
+    }
+}
+
+impl From<&serde_json::Value> for Json {
+    fn from(value: &serde_json::Value) -> Self {
+        Self { raw: value.to_string().into() }
+    }
+}
+
 /// The verbs of a resource: a list in JSON, a message in protobuf (`meta.v1.Verbs`).
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::layout::{Field, Form, Layout, Repeat};
+use super::layout::{Field, Form, Layout, Repeat, Simple};
 use crate::field::{self, Path};
 use crate::scalars::{Duration, Quantity};
 
@@ -36,11 +36,20 @@ impl Report {
 /// Checks the JSON of a message, given by its full name. `kind` and `apiVersion` are known fields at the top. The error
 /// is that of a text that is no JSON; a message that the schema does not know has no fields to check.
 pub fn json(message: &str, text: &[u8]) -> Result<Report, serde_json::Error> {
+    walk(message, Path::default(), true, text)
+}
+
+/// Checks the JSON of a message that stands at a path of an object.
+pub fn json_at(message: &str, path: Path, text: &[u8]) -> Result<Report, serde_json::Error> {
+    walk(message, path, false, text)
+}
+
+fn walk(message: &str, path: Path, top: bool, text: &[u8]) -> Result<Report, serde_json::Error> {
     let layout = Layout::get();
     let mut report = Report::default();
     let form = layout.by_name(message).map_or(Form::Any, Form::Message);
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let check = Check { layout, form, path: Path::default(), top: true, report: &mut report };
+    let check = Check { layout, form, path, top, report: &mut report };
     check.deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(report)
@@ -78,6 +87,9 @@ impl Form {
             Self::Duration => "a duration (like \"1h30m\")",
             Self::Any => "any value",
             Self::Message(_) => "an object",
+            Self::SchemaOr(Simple::Bool, _) => "a schema or a boolean",
+            Self::SchemaOr(Simple::Schemas, _) => "a schema or a list of schemas",
+            Self::SchemaOr(Simple::Strings, _) => "a schema or a list of strings",
         }
     }
 }
@@ -139,7 +151,7 @@ impl<'de> Visitor<'de> for Check<'_> {
     }
 
     fn visit_bool<E>(mut self, value: bool) -> Result<(), E> {
-        if self.form != Form::Bool {
+        if !matches!(self.form, Form::Bool | Form::SchemaOr(Simple::Bool, _)) {
             self.wrong(value);
         }
         Ok(())
@@ -198,13 +210,21 @@ impl<'de> Visitor<'de> for Check<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
-        self.wrong("[...]");
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(())
+        let form = match self.form {
+            Form::SchemaOr(Simple::Schemas, schema) => Form::Message(schema),
+            Form::SchemaOr(Simple::Strings, _) => Form::String,
+            _ => {
+                self.wrong("[...]");
+                while items.next_element::<IgnoredAny>()?.is_some() {}
+                return Ok(());
+            }
+        };
+        let field = Field { form, repeat: Repeat::List };
+        CheckField { layout: self.layout, field, path: self.path, report: self.report }.visit_seq(items)
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<(), A::Error> {
-        let Form::Message(message) = self.form else {
+        let (Form::Message(message) | Form::SchemaOr(_, message)) = self.form else {
             self.wrong("{...}");
             while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
             return Ok(());

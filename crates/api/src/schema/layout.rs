@@ -32,6 +32,19 @@ pub(crate) enum Form {
     Any,
     /// An object with the fields of a message.
     Message(usize),
+    /// A schema of custom resources (a message), or something simpler.
+    SchemaOr(Simple, usize),
+}
+
+/// What may stand in place of a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Simple {
+    /// `true` or `false`.
+    Bool,
+    /// A list of schemas.
+    Schemas,
+    /// A list of strings.
+    Strings,
 }
 
 /// How often the form occurs.
@@ -116,7 +129,7 @@ impl Layout {
                     self.add_fields(message, &inner, options);
                 }
                 _ => {
-                    message.fields.insert(field.name().to_owned(), self.field_of(&field));
+                    message.fields.insert(field.json_name().to_owned(), self.field_of(&field));
                 }
             }
         }
@@ -150,11 +163,20 @@ impl Layout {
                 "IntOrString" => Form::IntOrString,
                 "Time" | "MicroTime" => Form::Time,
                 "Duration" => Form::Duration,
-                "RawExtension" | "FieldsV1" => Form::Any,
+                "RawExtension" | "FieldsV1" | "JSON" => Form::Any,
+                "JSONSchemaPropsOrBool" => self.schema_or(Simple::Bool, &message),
+                "JSONSchemaPropsOrArray" => self.schema_or(Simple::Schemas, &message),
+                "JSONSchemaPropsOrStringArray" => self.schema_or(Simple::Strings, &message),
                 _ => self.by_name(message.full_name()).map_or(Form::Any, Form::Message),
             },
             _ => Form::Any,
         }
+    }
+
+    fn schema_or(&self, simple: Simple, message: &MessageDescriptor) -> Form {
+        let schema = message.get_field_by_name("schema").map(|field| field.kind());
+        let schema = schema.as_ref().and_then(Kind::as_message).map(MessageDescriptor::full_name);
+        schema.and_then(|name| self.by_name(name)).map_or(Form::Any, |schema| Form::SchemaOr(simple, schema))
     }
 }
 

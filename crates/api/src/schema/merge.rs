@@ -52,7 +52,7 @@ fn fields(message: &MessageDescriptor) -> Fields {
             // What is inlined stands among the parent's own fields.
             Kind::Message(inlined) if inline => all.extend(fields(&inlined)),
             _ => {
-                all.insert(field.name().to_owned(), merge(&field, options.as_ref()));
+                all.insert(field.json_name().to_owned(), merge(&field, options.as_ref()));
             }
         }
     }
