@@ -61,6 +61,8 @@ fn every_kind_has_a_sample() {
     let missing: Vec<String> = registry::all()
         .iter()
         .filter(|kind| !samples.contains_key(&(kind.api_version(), kind.kind.to_owned())))
+        // Its name follows from what it defines, and the server writes its status: see cases/definitions.yaml.
+        .filter(|kind| kind.kind != "CustomResourceDefinition")
         .map(|kind| format!("{} {}", kind.api_version(), kind.kind))
         .collect();
     assert!(missing.is_empty(), "without a sample in cases/kinds: {missing:?}");

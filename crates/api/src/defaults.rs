@@ -2,6 +2,7 @@
 //!
 //! Each function is idempotent and looks at nothing but the object.
 
+pub(crate) mod apiextensions;
 pub(crate) mod apps;
 pub(crate) mod batch;
 pub(crate) mod core;

@@ -1,10 +1,11 @@
 //! The facts of a kind.
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
+use crate::custom::{self, CustomObject, Definition};
 use crate::object::{DecodeError, Object};
 use crate::strategy::{Column, Strategy};
 
@@ -70,6 +71,8 @@ pub struct Kind {
     pub version: &'static str,
     /// Kind, such as `Pod`.
     pub kind: &'static str,
+    /// Kind of its lists, such as `PodList`.
+    pub list_kind: &'static str,
     /// Plural name, such as `pods`.
     pub plural: &'static str,
     /// Singular name, such as `pod`.
@@ -82,12 +85,17 @@ pub struct Kind {
     pub scope: Scope,
     /// What is served below its objects.
     pub subresources: &'static [Subresource],
-    /// The full name of its message, such as `k8s.io.api.core.v1.Pod`.
+    /// The full name of its message, such as `k8s.io.api.core.v1.Pod`. A custom resource has none, and here a name that no
+    /// message can have.
     pub message: &'static str,
     /// Whether an update of an object that is not there creates it.
     pub created_by_update: bool,
     /// The columns of its table.
     pub columns: &'static [Column],
+    /// The fields of a custom resource that selectors may name; see [`Strategy::selectable_fields`] for others.
+    pub fields: &'static [&'static str],
+    /// What objects of a custom resource look like; none for kinds that have a message.
+    pub(crate) custom: Option<custom::Slot>,
     pub(crate) codec: OnceLock<Codec>,
 }
 
@@ -112,6 +120,9 @@ impl Codec {
 }
 
 impl Kind {
+    /// The message that objects of custom resources travel in.
+    const CUSTOM: &'static str = "gantry.api.v1.CustomResource";
+
     /// `v1`, `apps/v1`.
     #[must_use]
     pub fn api_version(&self) -> String {
@@ -131,7 +142,13 @@ impl Kind {
     /// The type URL of an `Any` that holds such an object.
     #[must_use]
     pub fn type_url(&self) -> String {
-        format!("type.googleapis.com/{}", self.message)
+        format!("type.googleapis.com/{}", self.wire_message())
+    }
+
+    /// The message that its objects travel in.
+    #[must_use]
+    pub fn wire_message(&self) -> &'static str {
+        if self.is_custom() { Self::CUSTOM } else { self.message }
     }
 
     /// Whether its objects live in a namespace.
@@ -146,31 +163,68 @@ impl Kind {
         self.subresources.contains(&subresource)
     }
 
+    /// Whether its objects are those of a custom resource: JSON, without a message.
+    #[must_use]
+    pub fn is_custom(&self) -> bool {
+        self.custom.is_some()
+    }
+
+    /// What objects of a custom resource look like, while it is served.
+    #[must_use]
+    pub fn definition(&self) -> Option<Arc<Definition>> {
+        self.custom.as_ref().and_then(custom::Slot::get)
+    }
+
+    /// The version that its objects are stored in.
+    #[must_use]
+    pub fn storage_version(&self) -> String {
+        let definition = self.definition();
+        definition
+            .map_or_else(|| self.version.to_owned(), |definition| definition.storage_version().to_owned())
+    }
+
     fn codec(&self) -> &Codec {
         self.codec.get_or_init(|| crate::registry::codec(self))
     }
 
     /// An empty object.
     #[must_use]
-    pub fn new_object(&self) -> Box<dyn Object> {
+    pub fn new_object(&'static self) -> Box<dyn Object> {
+        if self.is_custom() {
+            return Box::new(CustomObject::new(self));
+        }
         (self.codec().new)()
     }
 
     /// Decodes protobuf bytes without an envelope.
-    pub fn decode(&self, bytes: Bytes) -> Result<Box<dyn Object>, DecodeError> {
+    pub fn decode(&'static self, bytes: Bytes) -> Result<Box<dyn Object>, DecodeError> {
+        if self.is_custom() {
+            return CustomObject::decode(self, bytes).map(CustomObject::boxed);
+        }
         (self.codec().from_protobuf)(bytes)
             .map_err(|source| DecodeError::Protobuf { kind: self.kind, source })
     }
 
     /// Decodes JSON. `kind` and `apiVersion` are not looked at, unknown fields are ignored: see [`crate::schema`] for
     /// the strict check.
-    pub fn decode_json(&self, json: &[u8]) -> Result<Box<dyn Object>, DecodeError> {
-        (self.codec().from_json)(json).map_err(|source| DecodeError::Json { kind: self.kind, source })
+    pub fn decode_json(&'static self, json: &[u8]) -> Result<Box<dyn Object>, DecodeError> {
+        let decoded = if self.is_custom() {
+            serde_json::from_slice(json)
+                .and_then(|value| CustomObject::from_value(self, value).map(CustomObject::boxed))
+        } else {
+            (self.codec().from_json)(json)
+        };
+        decoded.map_err(|source| DecodeError::Json { kind: self.kind, source })
     }
 
     /// Decodes a JSON value, as [`Kind::decode_json`] does.
-    pub fn decode_value(&self, value: serde_json::Value) -> Result<Box<dyn Object>, DecodeError> {
-        (self.codec().from_value)(value).map_err(|source| DecodeError::Json { kind: self.kind, source })
+    pub fn decode_value(&'static self, value: serde_json::Value) -> Result<Box<dyn Object>, DecodeError> {
+        let decoded = if self.is_custom() {
+            CustomObject::from_value(self, value).map(CustomObject::boxed)
+        } else {
+            (self.codec().from_value)(value)
+        };
+        decoded.map_err(|source| DecodeError::Json { kind: self.kind, source })
     }
 }
 

@@ -9,6 +9,7 @@
 //! - [`schema`]: the descriptors with the merge semantics and rules that the wire does not say.
 
 mod convert;
+pub mod custom;
 mod defaults;
 pub mod field;
 pub mod json;
@@ -22,6 +23,7 @@ pub mod schema;
 pub mod selector;
 pub mod strategy;
 pub mod validation;
+pub mod version;
 pub mod yaml;
 
 pub use kind::{GroupVersionKind, Kind, Scope, Subresource};

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use crate::Kind;
+use crate::custom::CustomObject;
 use crate::meta::v1::ObjectMeta;
 use crate::strategy::Strategy;
 
@@ -101,6 +102,18 @@ impl dyn Object {
     #[must_use]
     pub fn downcast_ref<T: Resource>(&self) -> Option<&T> {
         (self as &dyn Any).downcast_ref()
+    }
+
+    /// The object as one of a custom resource, where it is one.
+    #[must_use]
+    pub fn as_custom(&self) -> Option<&CustomObject> {
+        (self as &dyn Any).downcast_ref()
+    }
+
+    /// The object as one of a custom resource, to be changed, where it is one.
+    #[must_use]
+    pub fn as_custom_mut(&mut self) -> Option<&mut CustomObject> {
+        (self as &mut dyn Any).downcast_mut()
     }
 
     /// The object as its type, to be changed, where it is one.

@@ -1,5 +1,6 @@
 //! What the server itself writes into a new or changed object, whatever the client sent.
 
+pub(crate) mod definition;
 pub(crate) mod job;
 
 use std::collections::BTreeMap;

@@ -2,7 +2,10 @@
 
 use crate::kind::{Codec, Kind, Scope, Subresource};
 use crate::meta::v1::ObjectMeta;
-use crate::{Resource, apps, batch, coordination, core, discovery, events, node, policy, rbac, scheduling};
+use crate::{
+    Resource, apiextensions, apps, batch, coordination, core, discovery, events, node, policy, rbac,
+    scheduling,
+};
 
 /// Registers kinds: implements [`Resource`] for the type and adds the kind to [`all`].
 ///
@@ -24,6 +27,7 @@ macro_rules! kinds {
                         group: $group,
                         version: $version,
                         kind: $kind,
+                        list_kind: concat!($kind, "List"),
                         plural: $plural,
                         singular: $singular,
                         short_names: &[$($short),*],
@@ -33,6 +37,8 @@ macro_rules! kinds {
                         message: $message,
                         columns: <$type as crate::strategy::Strategy>::COLUMNS,
                         created_by_update: <$type as crate::strategy::Strategy>::CREATED_BY_UPDATE,
+                        fields: &[],
+                        custom: None,
                         codec: std::sync::OnceLock::new(),
                     };
                     &KIND
@@ -148,6 +154,13 @@ kinds! {
     core::v1::Service {
         "" / "v1", "Service", "services", "service", short: ["svc"], categories: ["all"], Namespaced,
         subresources: [Status], message: "k8s.io.api.core.v1.Service", spec: [spec], status: [status]
+    }
+    apiextensions::v1::CustomResourceDefinition {
+        "apiextensions.k8s.io" / "v1", "CustomResourceDefinition", "customresourcedefinitions",
+        "customresourcedefinition", short: ["crd", "crds"], categories: ["api-extensions"], Cluster,
+        subresources: [Status],
+        message: "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition", spec: [spec],
+        status: [status]
     }
     apps::v1::ControllerRevision {
         "apps" / "v1", "ControllerRevision", "controllerrevisions", "controllerrevision", short: [], categories: [],

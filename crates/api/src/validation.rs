@@ -9,6 +9,7 @@ mod common;
 mod conditions;
 pub(crate) mod config;
 mod cron;
+pub(crate) mod definition;
 pub(crate) mod disruption;
 pub(crate) mod endpoints;
 pub(crate) mod event;

@@ -24,6 +24,7 @@ use gantry_store::keys::ResourceKeys;
 use gantry_store::{Progress, Store};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch as channel;
+use tokio_util::sync::CancellationToken;
 
 pub use entry::{Attributes, Entry};
 pub(crate) use read::{Page, Selection};
@@ -48,6 +49,8 @@ pub(crate) struct Cache {
     progress: Mutex<Option<Progress>>,
     /// What this server wrote and the watch has not delivered yet.
     own: Mutex<HashMap<Arc<str>, Arc<Entry>>>,
+    /// Cancelled when the resource is not served any more.
+    closed: CancellationToken,
 }
 
 impl Cache {
@@ -61,6 +64,7 @@ impl Cache {
             known: channel::Sender::new(0),
             progress: Mutex::default(),
             own: Mutex::default(),
+            closed: CancellationToken::new(),
         })
     }
 
@@ -72,6 +76,11 @@ impl Cache {
     /// Where its objects are stored.
     pub(crate) fn keys(&self) -> &ResourceKeys {
         &self.keys
+    }
+
+    /// Ends its task and its watches: the resource is not served any more, or looks different now.
+    pub(crate) fn close(&self) {
+        self.closed.cancel();
     }
 
     /// Whether it has been filled.

@@ -7,7 +7,7 @@ mod plain;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gantry_api::grpc::api;
-use gantry_api::{Kind, Subresource, registry};
+use gantry_api::{Kind, Subresource, version};
 use sha2::{Digest as _, Sha256};
 
 pub(crate) use aggregated::{core as aggregated_core, groups as aggregated_groups};
@@ -56,15 +56,15 @@ type Served = (&'static str, &'static str, Vec<&'static Kind>);
 
 /// The groups and versions with their kinds: groups in the order of preference, versions of a group side by side, the
 /// preferred one first, kinds by their plural names.
-pub(crate) fn by_group() -> Vec<Served> {
+pub(crate) fn by_group(kinds: &[&'static Kind]) -> Vec<Served> {
     let mut groups: Vec<Served> = Vec::new();
-    for &kind in registry::all() {
+    for &kind in kinds {
         match groups.iter_mut().find(|(group, version, _)| *group == kind.group && *version == kind.version) {
             Some((_, _, kinds)) => kinds.push(kind),
             None => groups.push((kind.group, kind.version, vec![kind])),
         }
     }
-    groups.sort_by_key(|(group, version, _)| (order::group(group), order::version(version)));
+    groups.sort_by_key(|(group, version, _)| (order::group(group), version::order(version)));
     for (_, _, kinds) in &mut groups {
         kinds.sort_by_key(|kind| kind.plural);
     }
@@ -72,9 +72,9 @@ pub(crate) fn by_group() -> Vec<Served> {
 }
 
 /// The groups, core or others, each with its versions.
-fn versions_by_group(core: bool) -> Vec<(&'static str, Vec<Served>)> {
+fn versions_by_group(kinds: &[&'static Kind], core: bool) -> Vec<(&'static str, Vec<Served>)> {
     let mut groups: Vec<(&str, Vec<Served>)> = Vec::new();
-    for served in by_group().into_iter().filter(|(group, _, _)| group.is_empty() == core) {
+    for served in by_group(kinds).into_iter().filter(|(group, _, _)| group.is_empty() == core) {
         match groups.last_mut() {
             Some((group, versions)) if *group == served.0 => versions.push(served),
             _ => groups.push((served.0, vec![served])),
@@ -87,7 +87,7 @@ fn versions_by_group(core: bool) -> Vec<(&'static str, Vec<Served>)> {
 fn storage_version_hash(kind: &Kind) -> String {
     // Both groups of events store the same objects.
     let group = if kind.group == "events.k8s.io" { "" } else { kind.group };
-    let digest = Sha256::digest(format!("{group}/{}/{}", kind.version, kind.kind));
+    let digest = Sha256::digest(format!("{group}/{}/{}", kind.storage_version(), kind.kind));
     STANDARD.encode(&digest[..8])
 }
 
@@ -99,10 +99,10 @@ fn subresources(kind: &Kind) -> Vec<Subresource> {
 }
 
 /// The answer to `Discover`.
-pub(crate) fn grpc() -> api::DiscoverResponse {
+pub(crate) fn grpc(kinds: &[&'static Kind]) -> api::DiscoverResponse {
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     let mut resources = Vec::new();
-    for kind in registry::all() {
+    for kind in kinds {
         let resource = api::Resource {
             group: kind.group.to_owned(),
             version: kind.version.to_owned(),
@@ -121,7 +121,7 @@ pub(crate) fn grpc() -> api::DiscoverResponse {
             let message = match subresource {
                 Subresource::Scale => "k8s.io.api.autoscaling.v1.Scale",
                 Subresource::Binding => "k8s.io.api.core.v1.Binding",
-                _ => kind.message,
+                _ => kind.wire_message(),
             };
             resources.push(api::Resource {
                 kind: name.to_owned(),
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn the_versions_of_a_group_are_together() {
-        let groups = versions_by_group(false);
+        let groups = versions_by_group(gantry_api::registry::all(), false);
         let mut names: Vec<&str> = groups.iter().map(|(group, _)| *group).collect();
         assert_eq!(names.first(), Some(&"apps"));
         names.sort_unstable();

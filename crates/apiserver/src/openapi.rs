@@ -15,11 +15,13 @@ use std::sync::{Arc, OnceLock};
 
 pub(crate) use document::{Document, Form};
 
+use gantry_api::Kind;
+
 use crate::discovery;
 
-/// The documents of a server.
-#[derive(Default)]
+/// The documents of a server that serves some kinds.
 pub(crate) struct Documents {
+    kinds: Vec<&'static Kind>,
     v2: OnceLock<Arc<Document>>,
     v3: OnceLock<Index>,
 }
@@ -31,9 +33,15 @@ struct Index {
 }
 
 impl Documents {
+    /// Of these kinds. Nothing is made before somebody asks.
+    pub(crate) fn new(kinds: Vec<&'static Kind>) -> Self {
+        Self { kinds, v2: OnceLock::new(), v3: OnceLock::new() }
+    }
+
     /// The document of version 2, which is about everything.
     pub(crate) fn v2(&self) -> Arc<Document> {
-        let document = self.v2.get_or_init(|| Arc::new(Document::new(&v2::document(), &protobuf::V2)));
+        let document =
+            self.v2.get_or_init(|| Arc::new(Document::new(&v2::document(&self.kinds), &protobuf::V2)));
         Arc::clone(document)
     }
 
@@ -48,16 +56,16 @@ impl Documents {
     }
 
     fn index(&self) -> &Index {
-        self.v3.get_or_init(Index::build)
+        self.v3.get_or_init(|| Index::build(&self.kinds))
     }
 }
 
 impl Index {
-    fn build() -> Self {
+    fn build(kinds: &[&'static Kind]) -> Self {
         let mut documents = BTreeMap::new();
-        for path in v3::paths() {
+        for path in v3::paths(kinds) {
             // One at a time: as values they take many times of what is kept.
-            if let Some(document) = v3::document(&path) {
+            if let Some(document) = v3::document(kinds, &path) {
                 documents.insert(path, Arc::new(Document::new(&document, &protobuf::V3)));
             }
         }

@@ -26,7 +26,6 @@ use self::accept::Accept;
 use self::path::Route;
 use self::query::Query;
 use crate::nodes::Nodes;
-use crate::openapi::Documents;
 use crate::pipeline::{Attributes, User, authorize};
 use crate::status::{ApiError, Reason};
 use crate::verbs::Verbs;
@@ -39,13 +38,12 @@ struct Inner {
     verbs: Arc<Verbs>,
     nodes: Nodes,
     checks: Checks,
-    documents: Arc<Documents>,
     stop: CancellationToken,
 }
 
 impl Rest {
     pub(crate) fn new(verbs: Arc<Verbs>, nodes: Nodes, checks: Checks, stop: CancellationToken) -> Self {
-        Self(Arc::new(Inner { verbs, nodes, checks, documents: Arc::default(), stop }))
+        Self(Arc::new(Inner { verbs, nodes, checks, stop }))
     }
 
     /// Answers a request; an error is an answer too.
@@ -79,18 +77,24 @@ impl Inner {
         }
         let query = request.uri().query().unwrap_or_default();
         let (headers, parameters) = (request.headers(), Query::parse(query));
+        let catalog = self.verbs.catalog();
         match &route {
             Route::Health { ready, check } => {
                 documents::health(&self.checks, *ready, check.as_deref(), query).await
             }
             Route::Metrics => documents::metrics(),
-            Route::OpenApi(rest) => openapi::answer(&self.documents, rest, headers, &parameters).await,
+            Route::OpenApi(rest) => openapi::answer(catalog.documents(), rest, headers, &parameters).await,
             Route::Version => documents::version(&Accept::of(headers, Some(true))?),
-            route => match documents::aggregated(route, headers) {
+            route => match documents::aggregated(catalog.kinds(), route, headers) {
                 Some(document) => Ok(document),
                 None => {
                     let address = self.verbs.settings().advertise;
-                    documents::discovery(route, &Accept::of(headers, parameters.pretty())?, address.into())
+                    documents::discovery(
+                        catalog.kinds(),
+                        route,
+                        &Accept::of(headers, parameters.pretty())?,
+                        address.into(),
+                    )
                 }
             },
         }

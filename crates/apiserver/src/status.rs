@@ -161,6 +161,13 @@ impl ApiError {
         Self::new(reason, message).with_details(details)
     }
 
+    /// The path names nothing below a group and version that are served.
+    #[must_use]
+    pub fn no_resource() -> Self {
+        Self::new(Reason::NotFound, "the server could not find the requested resource")
+            .with_details(StatusDetails::default())
+    }
+
     /// `pods "x" not found`.
     #[must_use]
     pub fn not_found(kind: &Kind, name: &str) -> Self {

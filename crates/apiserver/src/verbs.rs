@@ -15,6 +15,8 @@ mod scale;
 mod update;
 mod write;
 
+pub(crate) use modify::Next;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,12 +27,15 @@ use gantry_api::meta::v1::ListMeta;
 use gantry_api::{Kind, registry};
 use gantry_store::Store;
 use gantry_store::keys::Layout;
+use parking_lot::RwLock;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::services;
 use crate::cache::{Cache, Entry};
+use crate::catalog::Catalog;
 use crate::compaction;
+use crate::custom::Resources;
 use crate::status::ApiError;
 pub(crate) use modify::Next;
 
@@ -134,6 +139,9 @@ pub struct Verbs {
     store: Arc<dyn Store>,
     settings: Settings,
     caches: HashMap<&'static str, Arc<Cache>>,
+    /// The custom resources.
+    custom: Resources,
+    catalog: RwLock<Arc<Catalog>>,
 }
 
 impl Verbs {
@@ -146,7 +154,8 @@ impl Verbs {
             (kind.message, Cache::new(kind, keys, store.clone()))
         };
         let caches = registry::all().iter().copied().map(cache).collect();
-        Arc::new(Self { store, settings, caches })
+        let catalog = RwLock::new(Arc::new(Catalog::new([])));
+        Arc::new(Self { store, settings, caches, custom: Resources::default(), catalog })
     }
 
     /// Keeps the caches filled until the token is cancelled.
@@ -157,6 +166,8 @@ impl Verbs {
         }
         let (store, stop) = (self.store.clone(), shutdown.clone());
         tasks.spawn(async move { compaction::run(&*store, stop).await });
+        let (verbs, stop) = (self.clone(), shutdown.clone());
+        tasks.spawn(async move { crate::custom::run(&verbs, stop).await });
         let verbs = self.clone();
         tasks.spawn(async move { services::repair::run(&verbs, shutdown).await });
         tasks.join_all().await;
@@ -167,6 +178,9 @@ impl Verbs {
     pub fn not_ready(&self) -> Vec<&'static str> {
         let caches = self.caches.values().filter(|cache| !cache.is_filled());
         let mut missing: Vec<_> = caches.map(|cache| cache.kind().plural).collect();
+        if !self.custom.are_known() {
+            missing.push("custom resources");
+        }
         missing.sort_unstable();
         missing
     }
@@ -184,8 +198,32 @@ impl Verbs {
         &self.settings
     }
 
-    pub(crate) fn cache(&self, kind: &'static Kind) -> Result<&Arc<Cache>, ApiError> {
+    /// The kinds that are served now.
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        self.catalog.read().clone()
+    }
+
+    /// Serves these custom resources beside the registry's kinds from now on.
+    pub(crate) fn serve(&self, custom: impl IntoIterator<Item = &'static Kind>) {
+        *self.catalog.write() = Arc::new(Catalog::new(custom));
+    }
+
+    pub(crate) fn custom(&self) -> &Resources {
+        &self.custom
+    }
+
+    /// An empty cache of a custom resource.
+    pub(crate) fn new_cache(&self, kind: &'static Kind) -> Arc<Cache> {
+        let layout = Layout::new(&self.settings.etcd_prefix);
+        Cache::new(kind, layout.resource(kind.group, kind.plural), self.store.clone())
+    }
+
+    pub(crate) fn cache(&self, kind: &'static Kind) -> Result<Arc<Cache>, ApiError> {
+        if kind.is_custom() {
+            // It has vanished since the request began.
+            return self.custom.cache(kind).ok_or_else(ApiError::no_resource);
+        }
         let missing = || ApiError::internal(format_args!("{} has no storage", kind.plural));
-        self.caches.get(kind.message).ok_or_else(missing)
+        self.caches.get(kind.message).cloned().ok_or_else(missing)
     }
 }

@@ -16,3 +16,6 @@ pub(crate) const NUMBER_UNKNOWN: &[(&str, &str)] = &[
 /// Rust's names of fields that a complete object leaves unset: a string has no number beside it, and an instant of
 /// whole seconds no fraction.
 pub(crate) const UNSET: &[&str] = &["intval", "nanos"];
+
+/// The one field whose messages are within themselves: only the outermost is complete.
+pub(crate) const RECURSIVE: &str = ".openapiv3schema.";

@@ -25,6 +25,8 @@ enum Choices<'a> {
 
 struct Generator<'a> {
     choices: Choices<'a>,
+    /// The messages that are being made, by their names: one within itself stays empty.
+    within: Vec<String>,
     without: &'a [&'a str],
     options: ExtensionDescriptor,
 }
@@ -42,14 +44,18 @@ pub(crate) fn from_bytes(message: &MessageDescriptor, bytes: &[u8], without: &[&
 impl<'a> Generator<'a> {
     fn new(choices: Choices<'a>, without: &'a [&'a str]) -> Self {
         let options = schema::pool().get_extension_by_name("gantry.schema.v1.field").unwrap();
-        Self { choices, without, options }
+        Self { choices, within: Vec::new(), without, options }
     }
 
     fn message(&mut self, descriptor: &MessageDescriptor, depth: usize) -> DynamicMessage {
-        if let Some(scalar) = self.scalar(descriptor) {
+        if let Some(scalar) = self.scalar(descriptor).or_else(|| self.schema_or(descriptor, depth)) {
             return scalar;
         }
         let mut message = DynamicMessage::new(descriptor.clone());
+        if self.within.iter().any(|name| name == descriptor.full_name()) {
+            return message;
+        }
+        self.within.push(descriptor.full_name().to_owned());
         for field in self.fields(descriptor, depth) {
             let value = self.field(&field, depth);
             // JSON cannot tell an inlined message without fields from none.
@@ -58,7 +64,34 @@ impl<'a> Generator<'a> {
                 message.set_field(&field, value);
             }
         }
+        self.within.pop();
         message
+    }
+
+    /// What JSON writes as a schema, or as something simpler.
+    fn schema_or(&mut self, descriptor: &MessageDescriptor, depth: usize) -> Option<DynamicMessage> {
+        let simpler = match descriptor.name() {
+            "JSONSchemaPropsOrBool" => None,
+            "JSONSchemaPropsOrArray" => Some("jSONSchemas"),
+            "JSONSchemaPropsOrStringArray" => Some("property"),
+            _ => return None,
+        };
+        let mut message = DynamicMessage::new(descriptor.clone());
+        let as_schema = self.flag();
+        let field = match simpler {
+            None => {
+                message.set_field_by_name("allows", Value::Bool(as_schema || self.flag()));
+                as_schema.then_some("schema")
+            }
+            Some(simpler) => Some(if as_schema { "schema" } else { simpler }),
+        };
+        if let Some(field) = field.and_then(|field| descriptor.get_field_by_name(field)) {
+            let value = self.value(&field, depth);
+            // An empty list is no list in JSON.
+            let value = if field.is_list() { Value::List(vec![value]) } else { value };
+            message.set_field(&field, value);
+        }
+        Some(message)
     }
 
     /// The fields to set: those that JSON always writes, and a choice of the others.
@@ -108,6 +141,7 @@ impl<'a> Generator<'a> {
             Kind::Bool => Value::Bool(self.flag()),
             Kind::Int32 => Value::I32(self.integer()),
             Kind::Int64 => Value::I64(self.integer().into()),
+            Kind::Double => Value::F64(self.integer().into()),
             Kind::Bytes => Value::Bytes(self.string().into_bytes().into()),
             Kind::Message(message) => Value::Message(self.message(&message, depth + 1)),
             other => panic!("{}: the API has no fields of type {other:?}", field.full_name()),
@@ -127,7 +161,7 @@ impl<'a> Generator<'a> {
                 let nanos = self.integer().unsigned_abs() % 1_000_000 * 1_000;
                 vec![("seconds", Value::I64(self.seconds())), ("nanos", Value::I32(nanos.cast_signed()))]
             }
-            "RawExtension" | "FieldsV1" => vec![("raw", Value::Bytes(self.json().into()))],
+            "RawExtension" | "FieldsV1" | "JSON" => vec![("raw", Value::Bytes(self.json().into()))],
             _ => return None,
         };
         let mut message = DynamicMessage::new(descriptor.clone());

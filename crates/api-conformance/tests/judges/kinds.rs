@@ -37,50 +37,52 @@ fn populated<T: serde::Serialize + serde::de::DeserializeOwned>(
 }
 
 macro_rules! judges {
-    ($($message:literal: $($path:ident)::+;)*) => {
+    ($($message:literal: $root:ident::$($path:ident)::+;)*) => {
         /// Every kind's judges.
         pub(crate) const JUDGES: &[Judge] = &[$(
             Judge {
                 message: $message,
-                protobuf: protobuf::<k8s_pb::api::$($path)::+>,
-                json: json::<k8s_openapi::api::$($path)::+>,
-                populated: populated::<k8s_openapi::api::$($path)::+>,
+                protobuf: protobuf::<k8s_pb::$root::$($path)::+>,
+                json: json::<k8s_openapi::$root::$($path)::+>,
+                populated: populated::<k8s_openapi::$root::$($path)::+>,
             },
         )*];
     };
 }
 
 judges! {
-    "k8s.io.api.core.v1.ConfigMap": core::v1::ConfigMap;
-    "k8s.io.api.core.v1.Endpoints": core::v1::Endpoints;
-    "k8s.io.api.core.v1.Event": core::v1::Event;
-    "k8s.io.api.core.v1.LimitRange": core::v1::LimitRange;
-    "k8s.io.api.core.v1.Namespace": core::v1::Namespace;
-    "k8s.io.api.core.v1.Node": core::v1::Node;
-    "k8s.io.api.core.v1.PersistentVolumeClaim": core::v1::PersistentVolumeClaim;
-    "k8s.io.api.core.v1.PersistentVolume": core::v1::PersistentVolume;
-    "k8s.io.api.core.v1.Pod": core::v1::Pod;
-    "k8s.io.api.core.v1.PodTemplate": core::v1::PodTemplate;
-    "k8s.io.api.core.v1.ReplicationController": core::v1::ReplicationController;
-    "k8s.io.api.core.v1.ResourceQuota": core::v1::ResourceQuota;
-    "k8s.io.api.core.v1.Secret": core::v1::Secret;
-    "k8s.io.api.core.v1.ServiceAccount": core::v1::ServiceAccount;
-    "k8s.io.api.core.v1.Service": core::v1::Service;
-    "k8s.io.api.apps.v1.ControllerRevision": apps::v1::ControllerRevision;
-    "k8s.io.api.apps.v1.DaemonSet": apps::v1::DaemonSet;
-    "k8s.io.api.apps.v1.Deployment": apps::v1::Deployment;
-    "k8s.io.api.apps.v1.ReplicaSet": apps::v1::ReplicaSet;
-    "k8s.io.api.apps.v1.StatefulSet": apps::v1::StatefulSet;
-    "k8s.io.api.batch.v1.CronJob": batch::v1::CronJob;
-    "k8s.io.api.batch.v1.Job": batch::v1::Job;
-    "k8s.io.api.coordination.v1.Lease": coordination::v1::Lease;
-    "k8s.io.api.discovery.v1.EndpointSlice": discovery::v1::EndpointSlice;
-    "k8s.io.api.events.v1.Event": events::v1::Event;
-    "k8s.io.api.policy.v1.PodDisruptionBudget": policy::v1::PodDisruptionBudget;
-    "k8s.io.api.node.v1.RuntimeClass": node::v1::RuntimeClass;
-    "k8s.io.api.rbac.v1.ClusterRoleBinding": rbac::v1::ClusterRoleBinding;
-    "k8s.io.api.rbac.v1.ClusterRole": rbac::v1::ClusterRole;
-    "k8s.io.api.rbac.v1.RoleBinding": rbac::v1::RoleBinding;
-    "k8s.io.api.rbac.v1.Role": rbac::v1::Role;
-    "k8s.io.api.scheduling.v1.PriorityClass": scheduling::v1::PriorityClass;
+    "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition":
+        apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+    "k8s.io.api.core.v1.ConfigMap": api::core::v1::ConfigMap;
+    "k8s.io.api.core.v1.Endpoints": api::core::v1::Endpoints;
+    "k8s.io.api.core.v1.Event": api::core::v1::Event;
+    "k8s.io.api.core.v1.LimitRange": api::core::v1::LimitRange;
+    "k8s.io.api.core.v1.Namespace": api::core::v1::Namespace;
+    "k8s.io.api.core.v1.Node": api::core::v1::Node;
+    "k8s.io.api.core.v1.PersistentVolumeClaim": api::core::v1::PersistentVolumeClaim;
+    "k8s.io.api.core.v1.PersistentVolume": api::core::v1::PersistentVolume;
+    "k8s.io.api.core.v1.Pod": api::core::v1::Pod;
+    "k8s.io.api.core.v1.PodTemplate": api::core::v1::PodTemplate;
+    "k8s.io.api.core.v1.ReplicationController": api::core::v1::ReplicationController;
+    "k8s.io.api.core.v1.ResourceQuota": api::core::v1::ResourceQuota;
+    "k8s.io.api.core.v1.Secret": api::core::v1::Secret;
+    "k8s.io.api.core.v1.ServiceAccount": api::core::v1::ServiceAccount;
+    "k8s.io.api.core.v1.Service": api::core::v1::Service;
+    "k8s.io.api.apps.v1.ControllerRevision": api::apps::v1::ControllerRevision;
+    "k8s.io.api.apps.v1.DaemonSet": api::apps::v1::DaemonSet;
+    "k8s.io.api.apps.v1.Deployment": api::apps::v1::Deployment;
+    "k8s.io.api.apps.v1.ReplicaSet": api::apps::v1::ReplicaSet;
+    "k8s.io.api.apps.v1.StatefulSet": api::apps::v1::StatefulSet;
+    "k8s.io.api.batch.v1.CronJob": api::batch::v1::CronJob;
+    "k8s.io.api.batch.v1.Job": api::batch::v1::Job;
+    "k8s.io.api.coordination.v1.Lease": api::coordination::v1::Lease;
+    "k8s.io.api.discovery.v1.EndpointSlice": api::discovery::v1::EndpointSlice;
+    "k8s.io.api.events.v1.Event": api::events::v1::Event;
+    "k8s.io.api.policy.v1.PodDisruptionBudget": api::policy::v1::PodDisruptionBudget;
+    "k8s.io.api.node.v1.RuntimeClass": api::node::v1::RuntimeClass;
+    "k8s.io.api.rbac.v1.ClusterRoleBinding": api::rbac::v1::ClusterRoleBinding;
+    "k8s.io.api.rbac.v1.ClusterRole": api::rbac::v1::ClusterRole;
+    "k8s.io.api.rbac.v1.RoleBinding": api::rbac::v1::RoleBinding;
+    "k8s.io.api.rbac.v1.Role": api::rbac::v1::Role;
+    "k8s.io.api.scheduling.v1.PriorityClass": api::scheduling::v1::PriorityClass;
 }

@@ -16,11 +16,18 @@ pub(crate) struct Tracer<'a> {
     /// Fields that are not given, by type and name.
     pub(crate) without: &'a [(&'a str, &'a str)],
     newtype: &'static str,
+    /// The field whose value is asked for.
+    field: &'static str,
+    /// The types that are being made: one within itself gets no fields.
+    within: Vec<&'static str>,
 }
+
+/// Fields of a schema whose value is a schema or something simpler.
+const SCHEMA_OR: [&str; 4] = ["items", "additionalItems", "additionalProperties", "dependencies"];
 
 impl<'a> Tracer<'a> {
     pub(crate) fn new(without: &'a [(&'a str, &'a str)]) -> Self {
-        Self { seen: BTreeSet::new(), without, newtype: "" }
+        Self { seen: BTreeSet::new(), without, newtype: "", field: "", within: Vec::new() }
     }
 }
 
@@ -29,8 +36,9 @@ impl<'de> Deserializer<'de> for &mut Tracer<'_> {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.newtype {
-            "RawExtension" | "FieldsV1" => visitor.visit_map(Entry { tracer: self, left: 1 }),
+            "RawExtension" | "FieldsV1" | "JSON" => visitor.visit_map(Entry { tracer: self, left: 1 }),
             "Quantity" => visitor.visit_str("1"),
+            _ if SCHEMA_OR.contains(&self.field) => visitor.visit_map(Entry { tracer: self, left: 0 }),
             _ => visitor.visit_str("25%"),
         }
     }
@@ -45,6 +53,10 @@ impl<'de> Deserializer<'de> for &mut Tracer<'_> {
 
     fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_i64(1)
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_f64(1.0)
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -88,16 +100,21 @@ impl<'de> Deserializer<'de> for &mut Tracer<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        visitor.visit_map(Struct {
-            tracer: self,
+        let again = self.within.contains(&name);
+        self.within.push(name);
+        let value = visitor.visit_map(Struct {
+            tracer: &mut *self,
             name,
-            fields: fields.iter(),
+            field: "",
+            fields: if again { [].iter() } else { fields.iter() },
             object: fields.contains(&"metadata"),
-        })
+        });
+        self.within.pop();
+        value
     }
 
     forward_to_deserialize_any! {
-        i8 i16 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct enum identifier
+        i8 i16 i128 u8 u16 u32 u64 u128 f32 char bytes byte_buf unit unit_struct tuple tuple_struct enum identifier
         ignored_any
     }
 }
@@ -146,6 +163,7 @@ impl<'de> MapAccess<'de> for Entry<'_, '_> {
 struct Struct<'t, 'a> {
     tracer: &'t mut Tracer<'a>,
     name: &'static str,
+    field: &'static str,
     fields: std::slice::Iter<'static, &'static str>,
     object: bool,
 }
@@ -159,6 +177,7 @@ impl<'de> MapAccess<'de> for Struct<'_, '_> {
             // Objects want the one right kind and version, and may as well have none.
             let envelope = self.object && matches!(field, "kind" | "apiVersion");
             if !envelope && !self.tracer.without.contains(&(self.name, field)) {
+                self.field = field;
                 return seed.deserialize(BorrowedStrDeserializer::new(field)).map(Some);
             }
         }
@@ -166,6 +185,7 @@ impl<'de> MapAccess<'de> for Struct<'_, '_> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
+        self.tracer.field = self.field;
         seed.deserialize(&mut *self.tracer).map_err(|error| Error::custom(format!("{}: {error}", self.name)))
     }
 }

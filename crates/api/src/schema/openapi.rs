@@ -1,5 +1,6 @@
 //! The schema as OpenAPI: the schemas of a document of version 2 or 3, made from the descriptors.
 
+mod custom;
 mod field;
 mod kinds;
 
@@ -10,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::comments;
 use super::merge::{flag, options};
+use crate::Kind;
 
 /// Which OpenAPI a document follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,14 +39,22 @@ pub struct Schemas {
     version: Version,
     /// The group and version whose document this is; none where it is that of all.
     scope: Option<(&'static str, &'static str)>,
+    /// The custom resources that may be referred to.
+    custom: Vec<&'static Kind>,
     all: BTreeMap<String, Value>,
 }
 
 impl Schemas {
-    /// No schemas yet. With a group and version, kinds that all groups share are marked as theirs alone.
+    /// No schemas yet. With a group and version, kinds that all groups share are marked as theirs alone. Of `kinds`, the
+    /// custom resources can be referred to.
     #[must_use]
-    pub fn new(version: Version, scope: Option<(&'static str, &'static str)>) -> Self {
-        Self { version, scope, all: BTreeMap::new() }
+    pub fn new(
+        version: Version,
+        scope: Option<(&'static str, &'static str)>,
+        kinds: &[&'static Kind],
+    ) -> Self {
+        let custom = kinds.iter().copied().filter(|kind| kind.is_custom()).collect();
+        Self { version, scope, custom, all: BTreeMap::new() }
     }
 
     /// The schemas by their OpenAPI names.
@@ -53,8 +63,17 @@ impl Schemas {
         self.all
     }
 
-    /// A reference to the schema of a message by its full name; `None` where there is no such message.
+    /// A reference to the schema of a message by its full name, or of a custom resource by what its kind has in place of
+    /// one; `None` where there is no such message.
     pub fn reference(&mut self, message: &str) -> Option<Value> {
+        let custom = self.custom.clone().into_iter();
+        let lists = custom.clone().map(|kind| (kind, true));
+        for (kind, list) in custom.map(|kind| (kind, false)).chain(lists) {
+            let found = if list { message.strip_suffix("List") } else { Some(message) };
+            if found == Some(kind.message) {
+                return Some(self.refer_custom(kind, list));
+            }
+        }
         let message = super::pool().get_message_by_name(message)?;
         Some(self.refer(&message))
     }
@@ -132,10 +151,10 @@ impl Schemas {
             }
             // Upstream marks metadata and status as always written, not as required of clients.
             if is("required") && !matches!(field.name(), "metadata" | "status" if !field::is_text(&field)) {
-                required.push(field.name().into());
+                required.push(field.json_name().into());
             }
             let property = self.property(&field, options.as_ref());
-            properties.insert(field.name().to_owned(), property);
+            properties.insert(field.json_name().to_owned(), property);
         }
     }
 }
@@ -143,7 +162,9 @@ impl Schemas {
 /// The OpenAPI name of a message: its package with the domain reversed.
 #[must_use]
 pub fn name(message: &str) -> String {
-    message.strip_prefix("k8s.io.").map_or_else(|| message.to_owned(), |rest| format!("io.k8s.{rest}"))
+    // A package cannot have the dash of the module's name.
+    let message = message.replace(".apiextensions_apiserver.", ".apiextensions-apiserver.");
+    message.strip_prefix("k8s.io.").map_or_else(|| message.clone(), |rest| format!("io.k8s.{rest}"))
 }
 
 /// The fields of a message that parameters of a query can carry: name, comment, JSON type.
@@ -152,7 +173,7 @@ pub fn parameters(message: &str) -> Vec<(String, String, &'static str)> {
     let Some(message) = super::pool().get_message_by_name(message) else { return Vec::new() };
     let fields = message.fields().map(|field| {
         let r#type = field::parameter_type(&field);
-        (field.name().to_owned(), comments::of_field(&field), r#type)
+        (field.json_name().to_owned(), comments::of_field(&field), r#type)
     });
     fields.collect()
 }
@@ -164,7 +185,7 @@ mod tests {
     use crate::apps::v1::Deployment;
 
     fn all(version: Version) -> BTreeMap<String, Value> {
-        let mut schemas = Schemas::new(version, None);
+        let mut schemas = Schemas::new(version, None, &[]);
         for kind in crate::registry::all() {
             schemas.reference(kind.message).unwrap();
             schemas.reference(&format!("{}List", kind.message)).expect("every kind has a list");
@@ -187,7 +208,7 @@ mod tests {
     #[test]
     fn kinds_bring_everything_they_refer_to() {
         for version in [Version::V2, Version::V3] {
-            let mut schemas = Schemas::new(version, None);
+            let mut schemas = Schemas::new(version, None, &[]);
             schemas.reference(Deployment::kind().message).unwrap();
             let all = schemas.into_all();
             let deployment = &all["io.k8s.api.apps.v1.Deployment"];

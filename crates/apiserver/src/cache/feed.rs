@@ -17,6 +17,12 @@ const LAST_RETRY: Duration = Duration::from_secs(5);
 impl Cache {
     /// Follows the store until the token is cancelled.
     pub(crate) async fn run(self: Arc<Self>, shutdown: CancellationToken) {
+        let closed = self.closed.clone();
+        // Closed or not, a cache ends with the server.
+        let _ = closed.run_until_cancelled(self.keep_filled(shutdown)).await;
+    }
+
+    async fn keep_filled(&self, shutdown: CancellationToken) {
         let mut delay = FIRST_RETRY;
         loop {
             let failed = shutdown.run_until_cancelled(self.follow(&mut delay)).await;
@@ -76,8 +82,13 @@ impl Cache {
     /// The entry of a stored value.
     pub(crate) fn entry(&self, kv: KeyValue) -> Option<Arc<Entry>> {
         let key: Arc<str> = kv.key.strip_prefix(self.keys.prefix())?.into();
-        let opened = envelope::decode(&kv.value).map_err(|error| error.to_string());
-        let entry = match opened.and_then(|envelope| storage::from_stored(self.kind, envelope)) {
+        let opened = if self.kind.is_custom() {
+            storage::custom_from_stored(self.kind, &kv.value)
+        } else {
+            let opened = envelope::decode(&kv.value).map_err(|error| error.to_string());
+            opened.and_then(|envelope| storage::from_stored(self.kind, envelope))
+        };
+        let entry = match opened {
             Ok(raw) => Entry::decode(self.kind, key, kv.mod_revision, &raw),
             Err(reason) => Entry::faulty(self.kind, key, kv.mod_revision, &kv.value, &reason),
         };

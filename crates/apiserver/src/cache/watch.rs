@@ -45,6 +45,7 @@ impl Cache {
         };
         let marked = start == Start::Present { marked: true };
         let above = if let Start::After(revision) = start { revision } else { 0 };
+        let closed = self.closed.clone();
         stream! {
             let end = tokio::time::sleep(duration);
             tokio::pin!(end);
@@ -62,6 +63,7 @@ impl Cache {
                     taken = cursor.next() => taken,
                     _ = ticks.tick(), if bookmarks => cursor.take(),
                     () = &mut end => return,
+                    () = closed.cancelled() => return,
                 };
                 let taken = match taken {
                     Ok(taken) => taken,

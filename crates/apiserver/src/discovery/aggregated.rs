@@ -6,16 +6,16 @@ use serde_json::{Value, json};
 use super::{Served, subresource_kind, subresource_verbs, subresources, verbs, versions_by_group};
 
 /// `/api`: the core group.
-pub(crate) fn core() -> Value {
-    list(true)
+pub(crate) fn core(kinds: &[&'static Kind]) -> Value {
+    list(kinds, true)
 }
 
 /// `/apis`: the other groups.
-pub(crate) fn groups() -> Value {
-    list(false)
+pub(crate) fn groups(kinds: &[&'static Kind]) -> Value {
+    list(kinds, false)
 }
 
-fn list(core: bool) -> Value {
+fn list(kinds: &[&'static Kind], core: bool) -> Value {
     let versions = |versions: Vec<Served>| -> Vec<Value> {
         let version = |(_, version, kinds): Served| {
             let resources: Vec<Value> = kinds.into_iter().map(resource).collect();
@@ -23,7 +23,7 @@ fn list(core: bool) -> Value {
         };
         versions.into_iter().map(version).collect()
     };
-    let items: Vec<Value> = versions_by_group(core)
+    let items: Vec<Value> = versions_by_group(kinds, core)
         .into_iter()
         .map(|(group, served)| {
             let metadata = if group.is_empty() { json!({}) } else { json!({"name": group}) };

@@ -17,15 +17,17 @@ pub(crate) fn core_versions(address: SocketAddr) -> Value {
 }
 
 /// `/apis`.
-pub(crate) fn groups() -> Value {
-    let groups: Vec<Value> =
-        versions_by_group(false).into_iter().map(|(group, versions)| describe(group, &versions)).collect();
+pub(crate) fn groups(kinds: &[&'static Kind]) -> Value {
+    let groups: Vec<Value> = versions_by_group(kinds, false)
+        .into_iter()
+        .map(|(group, versions)| describe(group, &versions))
+        .collect();
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 }
 
 /// `/apis/GROUP`.
-pub(crate) fn group(name: &str) -> Option<Value> {
-    let (group, versions) = versions_by_group(false).into_iter().find(|(group, _)| *group == name)?;
+pub(crate) fn group(kinds: &[&'static Kind], name: &str) -> Option<Value> {
+    let (group, versions) = versions_by_group(kinds, false).into_iter().find(|(group, _)| *group == name)?;
     let mut described = describe(group, &versions);
     described["kind"] = "APIGroup".into();
     described["apiVersion"] = "v1".into();
@@ -39,8 +41,8 @@ fn describe(group: &str, versions: &[Served]) -> Value {
 }
 
 /// `/api/v1` and `/apis/GROUP/VERSION`.
-pub(crate) fn resources(group: &str, version: &str) -> Option<Value> {
-    let (_, _, kinds) = by_group().into_iter().find(|(g, v, _)| *g == group && *v == version)?;
+pub(crate) fn resources(kinds: &[&'static Kind], group: &str, version: &str) -> Option<Value> {
+    let (_, _, kinds) = by_group(kinds).into_iter().find(|(g, v, _)| *g == group && *v == version)?;
     let resources: Vec<Value> = kinds.into_iter().flat_map(of_kind).collect();
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     let mut list = json!({"kind": "APIResourceList", "groupVersion": group_version, "resources": resources});

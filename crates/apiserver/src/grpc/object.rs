@@ -11,7 +11,7 @@ use crate::verbs::List;
 
 /// The object of a request, which must be of `kind`.
 pub(super) fn decode(kind: &'static Kind, object: Option<Any>) -> Result<Box<dyn Object>, ApiError> {
-    let object = of_message(kind.message, object)?;
+    let object = of_message(kind.wire_message(), object)?;
     kind.decode(object.value.into()).map_err(|error| {
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
         ApiError::bad_request(format!("{error}{cause}"))

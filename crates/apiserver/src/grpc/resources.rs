@@ -33,7 +33,7 @@ impl Service {
         user: &User,
         request: api::CreateRequest,
     ) -> Result<api::Object, ApiError> {
-        let (mut target, subresource) = resolve(user, "create", request.r#ref)?;
+        let (mut target, subresource) = resolve(&self.verbs, user, "create", request.r#ref)?;
         let options: CreateOptions = request.options.unwrap_or_default();
         match subresource {
             None => {
@@ -56,7 +56,7 @@ impl Service {
         user: &User,
         request: api::UpdateRequest,
     ) -> Result<api::Object, ApiError> {
-        let (target, subresource) = resolve(user, "update", request.r#ref)?;
+        let (target, subresource) = resolve(&self.verbs, user, "update", request.r#ref)?;
         let options: UpdateOptions = request.options.unwrap_or_default();
         match subresource {
             Some(Subresource::Scale) => {
@@ -79,7 +79,7 @@ impl Service {
         request: api::PatchRequest,
     ) -> Result<api::Object, ApiError> {
         let r#type = patch_type(request.r#type())?;
-        let (target, subresource) = resolve(user, "patch", request.r#ref)?;
+        let (target, subresource) = resolve(&self.verbs, user, "patch", request.r#ref)?;
         let options: PatchOptions = request.options.unwrap_or_default();
         let patch = request.patch;
         match subresource {
@@ -99,7 +99,7 @@ impl Service {
         user: &User,
         request: api::DeleteRequest,
     ) -> Result<api::Object, ApiError> {
-        let (target, subresource) = resolve(user, "delete", request.r#ref)?;
+        let (target, subresource) = resolve(&self.verbs, user, "delete", request.r#ref)?;
         let options: DeleteOptions = request.options.unwrap_or_default();
         match subresource {
             None => Ok(object::reply(&self.verbs.delete(&target, &options).await?.entry)),
@@ -173,7 +173,7 @@ impl Resources for Service {
     async fn get(&self, request: Request<api::GetRequest>) -> Reply<api::Object> {
         let user = user(&request);
         let request = request.into_inner();
-        let (target, subresource) = resolve(&user, "get", request.r#ref)?;
+        let (target, subresource) = resolve(&self.verbs, &user, "get", request.r#ref)?;
         let options = request.options.unwrap_or_default();
         let reply = match subresource {
             Some(Subresource::Scale) => object::reply_as(&self.verbs.get_scale(&target, &options).await?),
@@ -186,7 +186,7 @@ impl Resources for Service {
     async fn list(&self, request: Request<api::ListRequest>) -> Reply<api::ListResponse> {
         let user = user(&request);
         let request = request.into_inner();
-        let (target, _) = resolve(&user, "list", request.r#ref)?;
+        let (target, _) = resolve(&self.verbs, &user, "list", request.r#ref)?;
         let list = self.verbs.list(&target, &request.options.unwrap_or_default()).await?;
         Ok(Response::new(object::list(target.kind, list)))
     }
@@ -196,7 +196,7 @@ impl Resources for Service {
     async fn watch(&self, request: Request<api::WatchRequest>) -> Reply<Self::WatchStream> {
         let user = user(&request);
         let request = request.into_inner();
-        let (target, _) = resolve(&user, "watch", request.r#ref)?;
+        let (target, _) = resolve(&self.verbs, &user, "watch", request.r#ref)?;
         let items = self.verbs.watch(&target, &request.options.unwrap_or_default()).await?;
         let type_url = target.kind.type_url();
         let responses = items.map(move |items| Ok(events(&type_url, items)));
@@ -230,7 +230,7 @@ impl Resources for Service {
     ) -> Reply<api::ListResponse> {
         let user = user(&request);
         let request = request.into_inner();
-        let (target, _) = resolve(&user, "deletecollection", request.r#ref)?;
+        let (target, _) = resolve(&self.verbs, &user, "deletecollection", request.r#ref)?;
         let options = request.options.unwrap_or_default();
         let selection = request.selection.unwrap_or_default();
         let list = self.verbs.delete_collection(&target, &options, &selection).await?;
@@ -247,7 +247,7 @@ impl Resources for Service {
 
     async fn discover(&self, request: Request<api::DiscoverRequest>) -> Reply<api::DiscoverResponse> {
         authorize(&user(&request), &Attributes::Path { verb: "get", path: "/apis" })?;
-        Ok(Response::new(discovery::grpc()))
+        Ok(Response::new(discovery::grpc(self.verbs.catalog().kinds())))
     }
 
     async fn table(&self, request: Request<api::TableRequest>) -> Reply<api::TableResponse> {
@@ -256,7 +256,7 @@ impl Resources for Service {
         let options = request.options.unwrap_or_default();
         let reference = request.r#ref.unwrap_or_default();
         let one = !reference.name.is_empty();
-        let (target, _) = resolve(&user, if one { "get" } else { "list" }, Some(reference))?;
+        let (target, _) = resolve(&self.verbs, &user, if one { "get" } else { "list" }, Some(reference))?;
         let json = if one {
             let entry = self.verbs.get(&target, &Default::default()).await?;
             table::of_entry(&entry, table::IncludeObject::Metadata)?

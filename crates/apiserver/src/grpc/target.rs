@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use gantry_api::grpc::api::ResourceRef;
-use gantry_api::{Kind, Subresource, registry};
+use gantry_api::{Kind, Subresource};
 
 use crate::pipeline::{Attributes, User, authorize};
 use crate::status::{ApiError, Reason};
-use crate::verbs::Target;
+use crate::verbs::{Target, Verbs};
 
 /// Who asks, as the pipeline found out.
 pub(super) fn user<T>(request: &tonic::Request<T>) -> Arc<User> {
@@ -16,6 +16,7 @@ pub(super) fn user<T>(request: &tonic::Request<T>) -> Arc<User> {
 
 /// What the request names, authorized.
 pub(super) fn resolve(
+    verbs: &Verbs,
     user: &User,
     verb: &str,
     reference: Option<ResourceRef>,
@@ -34,8 +35,8 @@ pub(super) fn resolve(
             name: &name,
         },
     )?;
-    let kind = registry::by_resource(&group, &version, &resource)
-        .ok_or_else(|| unknown(&group, &version, &resource))?;
+    let found = verbs.catalog().by_resource(&group, &version, &resource);
+    let kind = found.ok_or_else(|| unknown(&group, &version, &resource))?;
     check_place(kind, verb, &namespace, &name)?;
     let subresource = match subresource.as_str() {
         "" => None,

@@ -42,6 +42,8 @@ pub(super) enum Body {
     DeleteOptions,
     /// A patch.
     Patch,
+    /// A patch of an object of a custom resource.
+    CustomPatch,
 }
 
 /// What comes back.
@@ -66,11 +68,16 @@ pub(super) enum Produces {
     Anything,
     /// JSON alone.
     Json,
+    /// Those of objects of custom resources.
+    Custom,
 }
 
 /// The media types of patches.
 pub(super) const PATCHES: [&str; 3] =
     ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"];
+
+/// The media types of patches of custom resources, whose lists have no keys to merge by.
+pub(super) const CUSTOM_PATCHES: [&str; 2] = ["application/json-patch+json", "application/merge-patch+json"];
 
 impl Produces {
     pub(super) fn media_types(self) -> &'static [&'static str] {
@@ -88,6 +95,7 @@ impl Produces {
             }
             Self::Anything => &["*/*"],
             Self::Json => &["application/json"],
+            Self::Custom => &["application/json", "application/yaml"],
         }
     }
 }

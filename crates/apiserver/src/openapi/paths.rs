@@ -83,7 +83,18 @@ pub(super) fn of_kind(kind: &'static Kind) -> Vec<Path> {
         }
     }
     paths.retain(|path| !path.operations.is_empty());
+    if kind.is_custom() {
+        paths.iter_mut().flat_map(|path| &mut path.operations).for_each(without_messages);
+    }
     paths
+}
+
+/// Custom resources have no messages: no protobuf, and no patches that merge lists by keys.
+fn without_messages(operation: &mut Operation) {
+    operation.produces = Produces::Custom;
+    if matches!(operation.body, Some(Body::Patch)) {
+        operation.body = Some(Body::CustomPatch);
+    }
 }
 
 impl Names {

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use gantry_api::Kind;
 use gantry_api::schema::openapi::{Schemas, Version};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::operation::{Answer, Body, Operation, PATCHES, Path, reason};
+use super::operation::{Answer, Body, CUSTOM_PATCHES, Operation, PATCHES, Path, reason};
 use super::parameter::Parameter;
 use super::{bearer_token, info, paths, v3};
 use crate::discovery;
@@ -15,14 +16,15 @@ use crate::discovery;
 pub(super) const DELETE_OPTIONS: &str = "k8s.io.apimachinery.pkg.apis.meta.v1.DeleteOptions";
 
 /// The document.
-pub(super) fn document() -> Value {
+pub(super) fn document(kinds: &[&'static Kind]) -> Value {
     let mut described = vec![paths::of_version()];
-    described
-        .extend(v3::paths().iter().filter(|path| *path != "version").map(|path| paths::of_discovery(path)));
-    for (_, _, kinds) in discovery::by_group() {
+    described.extend(
+        v3::paths(kinds).iter().filter(|path| *path != "version").map(|path| paths::of_discovery(path)),
+    );
+    for (_, _, kinds) in discovery::by_group(kinds) {
         described.extend(kinds.into_iter().flat_map(paths::of_kind));
     }
-    let mut writer = Writer { schemas: Schemas::new(Version::V2, None), parameters: BTreeMap::new() };
+    let mut writer = Writer { schemas: Schemas::new(Version::V2, None, kinds), parameters: BTreeMap::new() };
     let mut all = Map::new();
     for path in &described {
         all.insert(path.template.clone(), writer.path_item(path));
@@ -90,7 +92,7 @@ impl Writer {
             let (schema, required) = match body {
                 Body::Object(name) => (message(&mut self.schemas, name), true),
                 Body::DeleteOptions => (message(&mut self.schemas, DELETE_OPTIONS), false),
-                Body::Patch => (self.schemas.patch(), true),
+                Body::Patch | Body::CustomPatch => (self.schemas.patch(), true),
             };
             let mut body = json!({"name": "body", "in": "body", "schema": schema});
             if required {
@@ -101,6 +103,7 @@ impl Writer {
         parameters.extend(operation.parameters.iter().map(|parameter| self.parameter(parameter)));
         let consumes: &[&str] = match operation.body {
             Some(Body::Patch) => &PATCHES,
+            Some(Body::CustomPatch) => &CUSTOM_PATCHES,
             _ => &["*/*"],
         };
         let mut described = json!({

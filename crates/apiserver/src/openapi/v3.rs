@@ -1,17 +1,18 @@
 //! OpenAPI 3: a document for each group and version.
 
+use gantry_api::Kind;
 use gantry_api::schema::openapi::{Schemas, Version};
 use serde_json::{Map, Value, json};
 
-use super::operation::{Answer, Body, Operation, PATCHES, Path, reason};
+use super::operation::{Answer, Body, CUSTOM_PATCHES, Operation, PATCHES, Path, reason};
 use super::parameter::Parameter;
 use super::{bearer_token, info, paths, prefix};
 use crate::discovery;
 
 /// The paths of all documents, such as `apis/apps/v1`.
-pub(super) fn paths() -> Vec<String> {
+pub(super) fn paths(kinds: &[&'static Kind]) -> Vec<String> {
     let mut all = vec!["api".to_owned(), "apis".to_owned(), "version".to_owned()];
-    for (group, version, _) in discovery::by_group() {
+    for (group, version, _) in discovery::by_group(kinds) {
         all.push(prefix(group, version));
         if !group.is_empty() {
             all.push(format!("apis/{group}"));
@@ -23,8 +24,9 @@ pub(super) fn paths() -> Vec<String> {
 }
 
 /// The document of a path; `None` where there is none.
-pub(super) fn document(path: &str) -> Option<Value> {
-    let found = discovery::by_group().into_iter().find(|(group, version, _)| prefix(group, version) == path);
+pub(super) fn document(kinds: &[&'static Kind], path: &str) -> Option<Value> {
+    let found =
+        discovery::by_group(kinds).into_iter().find(|(group, version, _)| prefix(group, version) == path);
     let scope = found.as_ref().map(|(group, version, _)| (*group, *version));
     let mut described = match path {
         "version" => vec![paths::of_version()],
@@ -36,7 +38,7 @@ pub(super) fn document(path: &str) -> Option<Value> {
     for kind in found.into_iter().flat_map(|(_, _, kinds)| kinds) {
         described.extend(paths::of_kind(kind));
     }
-    let mut schemas = Schemas::new(Version::V3, scope);
+    let mut schemas = Schemas::new(Version::V3, scope, kinds);
     let mut all = Map::new();
     for path in &described {
         all.insert(path.template.clone(), path_item(path, &mut schemas));
@@ -103,10 +105,11 @@ fn request_body(body: &Body, schemas: &mut Schemas) -> Value {
             let schema = super::v2::message(schemas, super::v2::DELETE_OPTIONS);
             json!({"content": {"*/*": {"schema": schema}}})
         }
-        Body::Patch => {
+        Body::Patch | Body::CustomPatch => {
             let schema = schemas.patch();
+            let types: &[&str] = if matches!(body, Body::Patch) { &PATCHES } else { &CUSTOM_PATCHES };
             let content: Map<_, _> =
-                PATCHES.iter().map(|media| ((*media).to_owned(), json!({"schema": schema}))).collect();
+                types.iter().map(|media| ((*media).to_owned(), json!({"schema": schema}))).collect();
             json!({"content": content, "required": true})
         }
     }

@@ -42,6 +42,15 @@ pub(super) const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 impl Accept {
     /// The first of the client's media types that is served, by its preference and then its order.
     pub(super) fn of(headers: &HeaderMap, pretty: Option<bool>) -> Result<Self, ApiError> {
+        Self::among(headers, pretty, &[JSON, YAML, PROTOBUF])
+    }
+
+    /// The same for what has no protobuf: objects of custom resources.
+    pub(super) fn without_protobuf(headers: &HeaderMap, pretty: Option<bool>) -> Result<Self, ApiError> {
+        Self::among(headers, pretty, &[JSON, YAML])
+    }
+
+    fn among(headers: &HeaderMap, pretty: Option<bool>, served: &[&str]) -> Result<Self, ApiError> {
         let text = headers.get(ACCEPT).map_or(Ok(""), |value| value.to_str());
         let text = text.map_err(|_| ApiError::bad_request("the Accept header is not ASCII"))?;
         let gzip = accepts_gzip(headers.get(ACCEPT_ENCODING));
@@ -55,9 +64,13 @@ impl Accept {
             return Ok(make((Format::Json, View::Full)));
         }
         by_quality(text)
-            .find_map(media)
+            .filter_map(media)
+            // Metadata of any object has protobuf.
+            .find(|(format, view)| {
+                *format != Format::Protobuf || *view != View::Full || served.contains(&PROTOBUF)
+            })
             .map(make)
-            .ok_or_else(|| ApiError::not_acceptable(&[JSON, YAML, PROTOBUF]))
+            .ok_or_else(|| ApiError::not_acceptable(served))
     }
 }
 

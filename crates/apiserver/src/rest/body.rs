@@ -1,6 +1,8 @@
 //! Bodies of requests: read, checked against the schema, decoded.
 
 use bytes::Bytes;
+use gantry_api::custom::{CustomObject, duplicates};
+use gantry_api::field::Path;
 use gantry_api::schema::check;
 use gantry_api::{Kind, Object, yaml};
 use gantry_store::envelope;
@@ -16,6 +18,9 @@ use super::accept::{JSON, PROTOBUF, YAML};
 use super::query::FieldValidation;
 use crate::pipeline::MAX_BODY;
 use crate::status::ApiError;
+
+/// The message of every object's metadata.
+const METADATA: &str = "k8s.io.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
 /// A body and how it is written.
 pub(super) struct RawBody {
@@ -100,22 +105,28 @@ impl<'a> Expected<'a> {
         ))
     }
 
+    /// No value may be of a wrong type.
+    fn check_types(&self, report: &check::Report) -> Result<(), ApiError> {
+        if report.types.is_empty() {
+            return Ok(());
+        }
+        let texts: Vec<String> = report.types.iter().map(ToString::to_string).collect();
+        let mut error = self.refused(self.kind, &texts.join(", "));
+        for problem in &report.types {
+            error = error.with_cause(gantry_api::meta::v1::StatusCause {
+                reason: problem.r#type.reason().to_owned(),
+                message: problem.body(),
+                field: problem.path.to_string(),
+            });
+        }
+        Err(error)
+    }
+
     /// Checks JSON text against the schema.
     fn check(&self, json: &[u8], validation: FieldValidation) -> Result<Checked, ApiError> {
         let report = check::json(self.message, json)
             .map_err(|error| self.refused(self.kind, &format!("the body is not valid JSON: {error}")))?;
-        if !report.types.is_empty() {
-            let texts: Vec<String> = report.types.iter().map(ToString::to_string).collect();
-            let mut error = self.refused(self.kind, &texts.join(", "));
-            for problem in &report.types {
-                error = error.with_cause(gantry_api::meta::v1::StatusCause {
-                    reason: problem.r#type.reason().to_owned(),
-                    message: problem.body(),
-                    field: problem.path.to_string(),
-                });
-            }
-            return Err(error);
-        }
+        self.check_types(&report)?;
         let found: TypeMeta = serde_json::from_slice(json).unwrap_or_default();
         self.check_type(&found)?;
         let clean = report.strict.is_empty();
@@ -144,6 +155,9 @@ pub(super) fn object(
     validation: FieldValidation,
 ) -> Result<(Box<dyn Object>, Vec<String>), ApiError> {
     let expected = Expected::of(kind);
+    if kind.is_custom() {
+        return custom(body, kind, &expected, validation);
+    }
     if body.media_type == PROTOBUF {
         let raw = open(body, &expected)?;
         let object = kind.decode(raw).map_err(|error| expected.refused(kind.kind, &chain(&error)))?;
@@ -157,6 +171,43 @@ pub(super) fn object(
     };
     let object = decoded.map_err(|error| expected.refused(kind.kind, &chain(&error)))?;
     Ok((object, checked.warnings))
+}
+
+/// The object of a custom resource. What its own schema does not know is as unknown as it is elsewhere.
+fn custom(
+    body: &RawBody,
+    kind: &'static Kind,
+    expected: &Expected<'_>,
+    validation: FieldValidation,
+) -> Result<(Box<dyn Object>, Vec<String>), ApiError> {
+    if body.media_type == PROTOBUF {
+        return Err(ApiError::unsupported_media_type(&[JSON, YAML]));
+    }
+    let json = body.json()?;
+    let not_json = |error: serde_json::Error| {
+        expected.refused(kind.kind, &format!("the body is not valid JSON: {error}"))
+    };
+    let mut problems = duplicates(&json).map_err(not_json)?;
+    let value: serde_json::Value = serde_json::from_slice(&json).map_err(not_json)?;
+    let found =
+        TypeMeta::deserialize(&value).map_err(|error| expected.refused(kind.kind, &error.to_string()))?;
+    expected.check_type(&found)?;
+    if let Some(metadata) = value.get("metadata").filter(|metadata| !metadata.is_null()) {
+        let report = check::json_at(METADATA, Path::new("metadata"), metadata.to_string().as_bytes());
+        let report = report.map_err(not_json)?;
+        expected.check_types(&report)?;
+        problems.extend(report.strict);
+    }
+    let (object, unknown) =
+        CustomObject::read(kind, value).map_err(|error| expected.refused(kind.kind, &error.to_string()))?;
+    problems.extend(unknown.iter().map(|path| format!("unknown field {path:?}")));
+    match validation {
+        FieldValidation::Strict if !problems.is_empty() => {
+            Err(expected.refused(kind.kind, &format!("strict decoding error: {}", problems.join(", "))))
+        }
+        FieldValidation::Warn => Ok((Box::new(object), problems)),
+        FieldValidation::Strict | FieldValidation::Ignore => Ok((Box::new(object), Vec::new())),
+    }
 }
 
 /// The message of a body that is no object of a kind, such as a Scale.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use gantry_api::Kind;
 use gantry_telemetry::health::{self, Checks};
 use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -73,10 +74,14 @@ fn architecture() -> &'static str {
 }
 
 /// Discovery in one document, where the client prefers it and the path has it.
-pub(super) fn aggregated(route: &Route, headers: &HeaderMap) -> Option<Response<Body>> {
+pub(super) fn aggregated(
+    kinds: &[&'static Kind],
+    route: &Route,
+    headers: &HeaderMap,
+) -> Option<Response<Body>> {
     let document = match route {
-        Route::Core if wants_aggregated(headers) => discovery::aggregated_core(),
-        Route::Groups if wants_aggregated(headers) => discovery::aggregated_groups(),
+        Route::Core if wants_aggregated(headers) => discovery::aggregated_core(kinds),
+        Route::Groups if wants_aggregated(headers) => discovery::aggregated_groups(kinds),
         _ => return None,
     };
     Some(cached(&document, headers, AGGREGATED))
@@ -87,6 +92,7 @@ type ToProtobuf = fn(Value) -> Result<Bytes, serde_json::Error>;
 
 /// A document of discovery; the server is reached at `address`.
 pub(super) fn discovery(
+    kinds: &[&'static Kind],
     route: &Route,
     accept: &Accept,
     address: SocketAddr,
@@ -94,14 +100,14 @@ pub(super) fn discovery(
     use gantry_api::meta::v1::{ApiGroup, ApiGroupList, ApiResourceList, ApiVersions};
     let (document, protobuf): (Value, ToProtobuf) = match route {
         Route::Core => (discovery::core_versions(address), envelope::<ApiVersions>),
-        Route::Groups => (discovery::groups(), envelope::<ApiGroupList>),
-        Route::Group(group) => (discovery::group(group).ok_or_else(not_found)?, envelope::<ApiGroup>),
+        Route::Groups => (discovery::groups(kinds), envelope::<ApiGroupList>),
+        Route::Group(group) => (discovery::group(kinds, group).ok_or_else(not_found)?, envelope::<ApiGroup>),
         Route::Resources { group, version } => {
-            (discovery::resources(group, version).ok_or_else(not_found)?, envelope::<ApiResourceList>)
+            (discovery::resources(kinds, group, version).ok_or_else(not_found)?, envelope::<ApiResourceList>)
         }
         Route::Paths => {
             // For people; it has no other form.
-            return Ok(respond(StatusCode::OK, JSON, pretty(paths().to_string().as_bytes())));
+            return Ok(respond(StatusCode::OK, JSON, pretty(paths(kinds).to_string().as_bytes())));
         }
         _ => return Err(not_found()),
     };
@@ -120,9 +126,9 @@ fn envelope<T: Message + DeserializeOwned>(document: Value) -> Result<Bytes, ser
 }
 
 /// `/`: where else there is something.
-fn paths() -> Value {
+fn paths(kinds: &[&'static Kind]) -> Value {
     let mut paths = vec!["/api".to_owned(), "/api/v1".to_owned(), "/apis".to_owned()];
-    for (group, version, _) in discovery::by_group().iter().filter(|(group, _, _)| !group.is_empty()) {
+    for (group, version, _) in discovery::by_group(kinds).iter().filter(|(group, _, _)| !group.is_empty()) {
         paths.push(format!("/apis/{group}"));
         paths.push(format!("/apis/{group}/{version}"));
     }

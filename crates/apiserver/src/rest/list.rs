@@ -60,17 +60,23 @@ struct Pieces {
 
 fn json(kind: &'static Kind, list: List) -> Result<Pieces, ApiError> {
     let mut head =
-        format!(r#"{{"kind":"{}List","apiVersion":"{}","metadata":"#, kind.kind, kind.api_version())
+        format!(r#"{{"kind":"{}","apiVersion":"{}","metadata":"#, kind.list_kind, kind.api_version())
             .into_bytes();
     serde_json::to_writer(&mut head, &list.metadata).map_err(ApiError::internal)?;
     head.extend_from_slice(b",\"items\":[");
     let size = list.items.iter().map(|entry| entry.bytes().len()).sum();
     let mut first = true;
+    let custom = kind.is_custom();
     let item = move |entry: &Entry, piece: &mut BytesMut| {
         if !std::mem::take(&mut first) {
             piece.put_u8(b',');
         }
-        piece.put_slice(&entry.json()?);
+        if custom {
+            // Objects of custom resources say what they are in lists, too.
+            piece.put_slice(&encode::object_json(entry)?);
+        } else {
+            piece.put_slice(&entry.json()?);
+        }
         Ok(())
     };
     Ok(Pieces { size, pieces: Box::new(Writer::new(head, list.items, item, b"]}".to_vec())) })
@@ -85,7 +91,7 @@ fn protobuf(kind: &'static Kind, list: List) -> Pieces {
         piece.put_slice(&bytes);
         Ok(())
     };
-    enveloped(&kind.api_version(), &format!("{}List", kind.kind), list, items, item)
+    enveloped(&kind.api_version(), kind.list_kind, list, items, item)
 }
 
 /// A `PartialObjectMetadataList`, which has the same form.

@@ -2,14 +2,13 @@
 
 use std::borrow::Cow;
 
-use gantry_api::meta::v1::StatusDetails;
 use http::header::X_CONTENT_TYPE_OPTIONS;
 use http::{HeaderValue, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use tonic::body::Body;
 
 use super::encode::text;
-use crate::status::{ApiError, Reason};
+use crate::status::ApiError;
 
 /// What a path names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,8 +86,7 @@ pub(super) fn parse(path: &str) -> Result<Route, ApiError> {
 
 /// The answer to a path that names nothing below a group and version that are served.
 pub(super) fn not_found() -> ApiError {
-    ApiError::new(Reason::NotFound, "the server could not find the requested resource")
-        .with_details(StatusDetails::default())
+    ApiError::no_resource()
 }
 
 /// The answer to a path that nobody knows.

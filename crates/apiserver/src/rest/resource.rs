@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gantry_api::autoscaling::v1::Scale;
 use gantry_api::core::v1::Binding;
-use gantry_api::meta::v1::{DeleteOptions, ListOptions};
-use gantry_api::{Kind, Subresource, registry};
+use gantry_api::custom::CustomObject;
+use gantry_api::meta::v1::{DeleteOptions, ListOptions, PatchOptions};
+use gantry_api::{Kind, Subresource};
 use http::{Method, Request, Response, StatusCode};
 use tonic::body::Body;
 
@@ -56,10 +57,9 @@ pub(super) async fn handle(
             name: &path.name,
         },
     )?;
-    let Some(kind) = registry::by_resource(&path.group, &path.version, &path.resource) else {
-        let known =
-            registry::all().iter().any(|kind| kind.group == path.group && kind.version == path.version);
-        return if known { Err(not_found()) } else { Ok(no_page()) };
+    let catalog = inner.verbs.catalog();
+    let Some(kind) = catalog.by_resource(&path.group, &path.version, &path.resource) else {
+        return if catalog.serves(&path.group, &path.version) { Err(not_found()) } else { Ok(no_page()) };
     };
     if kind.namespaced() == path.namespace.is_empty()
         && !(kind.namespaced() && across_namespaces(verb, &path))
@@ -70,7 +70,12 @@ pub(super) async fn handle(
         "" => None,
         name => Some(kind.subresources.iter().copied().find(|sub| sub.name() == name).ok_or_else(not_found)?),
     };
-    let accept = Accept::of(request.headers(), query.pretty())?;
+    let scale = subresource == Some(Subresource::Scale);
+    let accept = if kind.is_custom() && !scale {
+        Accept::without_protobuf(request.headers(), query.pretty())?
+    } else {
+        Accept::of(request.headers(), query.pretty())?
+    };
     let target = Target { kind, namespace: path.namespace, name: path.name };
     let call = Call { inner, user, verb, target, subresource, query, accept };
     // The streams of a command take over the connection, so the request stays whole.
@@ -80,11 +85,16 @@ pub(super) async fn handle(
             .await;
     }
     let (parts, body) = request.into_parts();
-    if matches!(verb, "get" | "list" | "watch") {
-        return call.read().await;
+    let mut response = if matches!(verb, "get" | "list" | "watch") {
+        call.read().await?
+    } else {
+        let body = RawBody::read(&parts.headers, body).await?;
+        call.write(body).await?
+    };
+    if let Some(warning) = kind.definition().as_ref().and_then(|definition| definition.warning()) {
+        encode::warn(&mut response, &[warning.to_owned()]);
     }
-    let body = RawBody::read(&parts.headers, body).await?;
-    call.write(body).await
+    Ok(response)
 }
 
 /// Without a namespace, a namespaced resource can be read as a whole.
@@ -243,6 +253,9 @@ impl Call<'_> {
         let r#type = patch_type(&body.media_type)?;
         let (target, verbs) = (&self.target, &self.inner.verbs);
         let scale = self.subresource == Some(Subresource::Scale);
+        if target.kind.is_custom() && !scale {
+            return self.patch_custom(body, r#type, &options).await;
+        }
         let warnings =
             self.check_patch(&body.bytes, r#type, if scale { SCALE_MESSAGE } else { target.kind.message })?;
         if scale {
@@ -251,6 +264,32 @@ impl Call<'_> {
         }
         let entry = verbs.patch(target, self.subresource, r#type, body.bytes, &options).await?;
         self.reply(StatusCode::OK, &entry, &warnings)
+    }
+
+    /// A patch of an object of a custom resource, whose lists have no keys to merge by.
+    async fn patch_custom(
+        &self,
+        body: RawBody,
+        r#type: PatchType,
+        options: &PatchOptions,
+    ) -> Result<Response<Body>, ApiError> {
+        if r#type == PatchType::StrategicMerge {
+            return Err(ApiError::unsupported_media_type(&[
+                "application/json-patch+json",
+                "application/merge-patch+json",
+            ]));
+        }
+        let kind = self.target.kind;
+        let mut warnings = Vec::new();
+        if r#type == PatchType::Merge && self.validation() == FieldValidation::Warn {
+            // A patch has the object's shape. What cannot be read is told when it has been applied.
+            let patch = serde_json::from_slice(&body.bytes).and_then(|value| CustomObject::read(kind, value));
+            let unknown = patch.map(|(_, unknown)| unknown).unwrap_or_default();
+            warnings.extend(unknown.iter().map(|path| format!("unknown field {path:?}")));
+        }
+        let patched =
+            self.inner.verbs.patch(&self.target, self.subresource, r#type, body.bytes, options).await?;
+        self.reply(StatusCode::OK, &patched, &warnings)
     }
 
     /// Finds unknown fields in a patch that has the object's shape. What is wrong with types shows when the patch has

@@ -33,6 +33,10 @@ impl Verbs {
         let cache = self.cache(target.kind)?;
         let dry_run = options::dry_run("CreateOptions", &options.dry_run)?;
         check_kind(target.kind, &*object)?;
+        if target.kind.definition().is_some_and(|definition| definition.terminating()) {
+            let message = "create not allowed while custom resource definition is terminating";
+            return Err(ApiError::about(Reason::MethodNotAllowed, target.kind, "", message));
+        }
         place(target, object.meta_mut())?;
         if !object.meta().resource_version.is_empty() {
             return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
@@ -48,7 +52,7 @@ impl Verbs {
             }
             // Kept only where another attempt may need it.
             let again = (left > 0).then(|| object.clone_object());
-            match (self.create_named(cache, target.kind, object, dry_run).await, again) {
+            match (self.create_named(&cache, target.kind, object, dry_run).await, again) {
                 (Err(error), Some(again)) if error.reason() == Reason::AlreadyExists => object = again,
                 (outcome, _) => return outcome,
             }
@@ -158,9 +162,10 @@ fn begin(object: &mut dyn Object) {
 
 /// Whether the server counts the changes of what is asked for.
 pub(super) fn has_generation(kind: &Kind) -> bool {
-    kind.has(Subresource::Scale)
+    kind.is_custom()
+        || kind.has(Subresource::Scale)
         || matches!(kind.kind, "Pod" | "DaemonSet" | "EndpointSlice" | "PodTemplate" | "ResourceQuota")
-        || matches!(kind.kind, "CronJob" | "Job" | "PodDisruptionBudget")
+        || matches!(kind.kind, "CronJob" | "Job" | "PodDisruptionBudget" | "CustomResourceDefinition")
 }
 
 fn generate_name(base: &str) -> String {

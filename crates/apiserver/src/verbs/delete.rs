@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt as _};
+use gantry_api::apiextensions::v1::CustomResourceDefinition;
 use gantry_api::core::v1::{Namespace, Pod};
 use gantry_api::field::{Error, Path};
 use gantry_api::meta::v1::{DeleteOptions, ListOptions, ObjectMeta};
@@ -127,6 +128,7 @@ fn decide(
     dependents.write_to(&mut new.meta_mut().finalizers);
     let grace = grace_period(old, options);
     let meta = new.meta_mut();
+    let mut begun = false;
     match meta.deletion_timestamp {
         // Already being deleted: the grace period can only become shorter.
         Some(at) => {
@@ -137,6 +139,7 @@ fn decide(
             }
         }
         None => {
+            begun = true;
             meta.deletion_grace_period_seconds = Some(grace);
             let at = now.as_second().saturating_add(grace);
             meta.deletion_timestamp = Some(Time { seconds: at, nanos: 0 });
@@ -144,6 +147,9 @@ fn decide(
                 meta.generation += 1;
             }
         }
+    }
+    if begun && let Some(definition) = new.downcast_mut::<CustomResourceDefinition>() {
+        crate::custom::begin_deletion(definition);
     }
     if namespace_is_held(&*new)
         && let Some(namespace) = new.downcast_mut::<Namespace>()

@@ -42,7 +42,7 @@ impl Verbs {
         mut decide: impl FnMut(&dyn Object) -> Result<Next, ApiError> + Send,
     ) -> Result<Outcome, ApiError> {
         let cache = self.cache(target.kind)?;
-        let key = target.key(cache)?;
+        let key = target.key(&cache)?;
         let mut cached = cache.peek(&key);
         let mut conflicts = 0;
         loop {
@@ -50,11 +50,11 @@ impl Verbs {
             let current = match cached.take() {
                 Some(entry) => entry,
                 None => {
-                    let stored = self.read_through(cache, &key, &target.name).await?;
+                    let stored = self.read_through(&cache, &key, &target.name).await?;
                     stored.ok_or_else(|| ApiError::not_found(target.kind, &target.name))?
                 }
             };
-            match self.attempt(cache, &current, dry_run, &mut decide).await {
+            match self.attempt(&cache, &current, dry_run, &mut decide).await {
                 Ok(Attempt::Done(outcome)) => return Ok(outcome),
                 Ok(Attempt::Unchanged) if !guess => return Ok(Outcome { entry: current, removed: false }),
                 Err(error) if !guess => return Err(error),

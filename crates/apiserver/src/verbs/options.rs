@@ -153,6 +153,7 @@ fn is_selectable(kind: &'static Kind, field: &str) -> bool {
         gantry_api::registry::all().iter().map(fields).collect()
     });
     matches!(field, "metadata.name" | "metadata.namespace")
+        || kind.fields.contains(&field)
         || FIELDS.iter().any(|(message, fields)| *message == kind.message && fields.contains(&field))
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use gantry_api::custom::CustomObject;
 use gantry_api::meta::v1::PatchOptions;
 use gantry_api::{Kind, Object, Subresource, schema};
 use serde_json::Value;
@@ -58,7 +59,9 @@ fn apply(patch: &Patch, old: &dyn Object, strict: bool) -> Result<Box<dyn Object
             "the patch changes apiVersion or kind, which must stay {api_version} and {kind_name}"
         )));
     }
-    if strict {
+    if strict && kind.is_custom() {
+        check_custom(kind, &value)?;
+    } else if strict {
         check(kind, &value)?;
     }
     let text = serde_json::to_vec(&value).map_err(ApiError::internal)?;
@@ -75,6 +78,17 @@ fn misfit(kind: &Kind, name: &str, text: &[u8], error: &gantry_api::DecodeError)
             ApiError::bad_request(format!("the patched object is not valid: {error}{cause}"))
         }
     }
+}
+
+/// The same of a custom resource, whose schema is its own.
+fn check_custom(kind: &'static Kind, value: &Value) -> Result<(), ApiError> {
+    // What cannot be read is told when it is read.
+    let unknown = CustomObject::read(kind, value.clone()).map(|(_, unknown)| unknown).unwrap_or_default();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let unknown: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
+    Err(ApiError::bad_request(format!("strict decoding error: {}", unknown.join(", "))))
 }
 
 /// No field may be there that the kind does not have.

@@ -27,7 +27,7 @@ impl Verbs {
     /// One object.
     pub async fn get(&self, target: &Target, options: &GetOptions) -> Result<Arc<Entry>, ApiError> {
         let cache = self.cache(target.kind)?;
-        let key = target.key(cache)?;
+        let key = target.key(&cache)?;
         match options::revision(&options.resource_version)? {
             None => {
                 cache.catch_up().await?;
@@ -60,7 +60,7 @@ impl Verbs {
                     cache.list(&selection, None, limit)?
                 }
                 At::Exactly(revision) => {
-                    let page = self.list_exactly(cache, &selection, None, limit, revision).await?;
+                    let page = self.list_exactly(&cache, &selection, None, limit, revision).await?;
                     page.ok_or_else(|| {
                         ApiError::expired(format!("resource version {revision} is forgotten"))
                     })?
@@ -72,7 +72,7 @@ impl Verbs {
                     "specifying resource version is not allowed when using continue",
                 ));
             }
-            self.list_on(cache, &selection, Token::decode(&options.r#continue, &selection.namespace)?, limit)
+            self.list_on(&cache, &selection, Token::decode(&options.r#continue, &selection.namespace)?, limit)
                 .await?
         };
         Ok(finish(page, &selection.namespace))

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use gantry_api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use gantry_api::autoscaling::v1::{Scale, ScaleSpec, ScaleStatus};
 use gantry_api::core::v1::ReplicationController;
+use gantry_api::custom::ScaleError;
 use gantry_api::field::{Error, Path};
 use gantry_api::meta::v1::{GetOptions, ObjectMeta, PatchOptions, UpdateOptions};
 use gantry_api::selector::LabelSelector;
@@ -101,6 +102,8 @@ fn scale_of(object: &dyn Object) -> Result<Scale, ApiError> {
             status,
             selector.unwrap_or_default(),
         ));
+    } else if let Some(one) = object.as_custom() {
+        return one.scale().map_err(|error| no_custom_scale(object.kind(), &error));
     } else {
         return Err(no_scale(object.kind()));
     };
@@ -134,10 +137,21 @@ fn set_replicas(object: &mut dyn Object, replicas: i32) -> Result<(), ApiError> 
         one.spec.get_or_insert_default().replicas = Some(replicas);
     } else if let Some(one) = object.downcast_mut::<ReplicationController>() {
         one.spec.get_or_insert_default().replicas = Some(replicas);
+    } else if object.as_custom().is_some() {
+        let kind = object.kind();
+        let set = object.as_custom_mut().map_or(Ok(()), |one| one.set_replicas(replicas));
+        set.map_err(|error| no_custom_scale(kind, &error))?;
     } else {
         return Err(no_scale(object.kind()));
     }
     Ok(())
+}
+
+fn no_custom_scale(kind: &Kind, error: &ScaleError) -> ApiError {
+    match error {
+        ScaleError::NotServed => no_scale(kind),
+        error => ApiError::internal(error),
+    }
 }
 
 fn no_scale(kind: &Kind) -> ApiError {

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use gantry_api::apiextensions::v1::CustomResourceDefinition;
+use gantry_api::field::{Error, Path};
 use gantry_api::meta::v1::{CreateOptions, ObjectMeta, UpdateOptions};
-use gantry_api::{Kind, Object, Subresource, validation};
+use gantry_api::{Kind, Object, Resource, Subresource, validation};
 
 use super::create::{check_kind, has_generation, place};
 use super::modify::Next;
@@ -66,6 +68,7 @@ impl Verbs {
         let dry_run = options::dry_run("UpdateOptions", &options.dry_run)?;
         let outcome = self
             .modify(target, dry_run, |old| {
+                check_unconditional(target, &*object)?;
                 let new = object.clone_object();
                 check_revision(target.kind, new.meta(), old.meta())?;
                 succeed(subresource, new, old)
@@ -82,6 +85,17 @@ pub(super) fn check_subresource(kind: &Kind, subresource: Option<Subresource>) -
         Some(one @ (Subresource::Status | Subresource::Finalize)) if kind.has(one) => Ok(()),
         Some(one) => Err(ApiError::method_not_allowed(kind, &format!("update of {}", one.name()))),
     }
+}
+
+/// Some kinds are changed only by those who have seen what they change.
+fn check_unconditional(target: &Target, object: &dyn Object) -> Result<(), ApiError> {
+    let strict = target.kind.is_custom() || target.kind == <CustomResourceDefinition as Resource>::kind();
+    if !strict || !object.meta().resource_version.is_empty() {
+        return Ok(());
+    }
+    let path = Path::new("metadata").child("resourceVersion");
+    let error = Error::invalid(path, 0, "must be specified for an update");
+    Err(ApiError::invalid(target.kind, &target.name, &vec![error]))
 }
 
 /// A client that names a revision or a uid means that object and no other.

@@ -35,6 +35,10 @@ impl Sealed {
     }
 
     fn value(&self) -> gantry_store::Result<Bytes> {
+        if self.kind.is_custom() {
+            let stored = storage::custom_to_stored(self.kind, &self.raw);
+            return stored.map_err(|reason| Error::Internal { reason });
+        }
         let kind = storage::stored_kind(self.kind);
         let internal = |error: prost::DecodeError| Error::Internal { reason: error.to_string() };
         let raw = storage::to_stored(self.kind, &self.raw).map_err(internal)?;
@@ -51,7 +55,7 @@ impl Verbs {
     /// How long an object of the kind is kept; none for as long as nobody deletes it.
     fn ttl(&self, kind: &Kind) -> Option<Duration> {
         let ttl = self.settings().event_ttl;
-        (kind.plural == "events" && !ttl.is_zero()).then_some(ttl)
+        (kind.plural == "events" && !kind.is_custom() && !ttl.is_zero()).then_some(ttl)
     }
 
     /// Stores a new object.

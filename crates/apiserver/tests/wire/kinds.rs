@@ -8,7 +8,7 @@ use http::Method;
 use http::header::ACCEPT;
 use serde_json::{Value, json};
 
-use crate::http::{Answer, JSON, MERGE};
+use crate::http::{Answer, JSON, MERGE, PATIENCE};
 use crate::server::Server;
 
 const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
@@ -70,6 +70,23 @@ fn spec(object: &Value) -> Value {
     spec
 }
 
+/// The object once the server has said what it says by itself: of a definition, that it is established.
+async fn settled(server: &Server, path: &str, made: Value) -> Value {
+    if made["kind"] != "CustomResourceDefinition" {
+        return made;
+    }
+    let established = async {
+        loop {
+            let found = done(path, &server.get(path).await, 200);
+            if found["status"]["conditions"].as_array().is_some_and(|conditions| !conditions.is_empty()) {
+                return found;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, established).await.expect("conditions")
+}
+
 async fn lives(server: &Server, kind: &'static Kind) {
     let (object, status) = example(kind);
     let name = object["metadata"]["name"].as_str().unwrap();
@@ -81,6 +98,7 @@ async fn lives(server: &Server, kind: &'static Kind) {
     let made = done(&what, &server.post(&strict, &object).await, 201);
     assert_eq!((&made["apiVersion"], &made["kind"]), (&object["apiVersion"], &object["kind"]));
     assert!(made["metadata"]["uid"].is_string(), "{what}: {made}");
+    let made = settled(server, &path, made).await;
     assert_eq!(done(&what, &server.get(&path).await, 200), made, "{what}");
     server.post(&collection, &object).await.fails(409, "AlreadyExists");
 

@@ -6,6 +6,7 @@ mod access;
 mod admission;
 mod bodies;
 mod contract;
+mod custom;
 mod documents;
 mod exec;
 mod http;

@@ -129,6 +129,7 @@ fn is_struct(schema: &Value) -> bool {
     let reference = schema["$ref"].as_str().unwrap_or_default();
     let name = reference.rsplit('/').next().unwrap_or_default();
     let message = name.strip_prefix("io.k8s.").map(|rest| format!("k8s.io.{rest}")).unwrap_or_default();
+    let message = message.replace(".apiextensions-apiserver.", ".apiextensions_apiserver.");
     !message.is_empty() && scalar(&message, Version::V3).is_none()
 }
 
@@ -149,10 +150,16 @@ pub(super) fn parameter_type(field: &FieldDescriptor) -> &'static str {
 /// The schema of a message whose JSON is not that of a message.
 pub(super) fn scalar(message: &str, version: Version) -> Option<Value> {
     let (package, name) = message.rsplit_once('.')?;
-    if !package.starts_with("k8s.io.apimachinery.pkg.") {
+    if !["k8s.io.apimachinery.pkg.", "k8s.io.apiextensions_apiserver."]
+        .iter()
+        .any(|one| package.starts_with(one))
+    {
         return None;
     }
     let schema = match (name, version) {
+        ("JSON" | "JSONSchemaPropsOrArray" | "JSONSchemaPropsOrBool" | "JSONSchemaPropsOrStringArray", _) => {
+            json!({})
+        }
         ("Quantity", Version::V3) => json!({"oneOf": [{"type": "string"}, {"type": "number"}]}),
         ("Quantity" | "Duration", _) => json!({"type": "string"}),
         ("IntOrString", Version::V3) => {
@@ -172,7 +179,7 @@ mod tests {
     use super::*;
 
     fn spec(version: Version, message: &str) -> Value {
-        let mut schemas = Schemas::new(version, None);
+        let mut schemas = Schemas::new(version, None, &[]);
         schemas.reference(message).unwrap();
         schemas.into_all().remove(&super::super::name(message)).unwrap()["properties"].take()
     }

@@ -1,0 +1,110 @@
+//! The formats of strings that a schema may name. Others say nothing.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use base64::Engine as _;
+
+use crate::validation::names;
+
+/// Whether a text has a format.
+pub(crate) fn allows(format: &str, text: &str) -> bool {
+    match format {
+        "date-time" | "datetime" => text.parse::<jiff::Timestamp>().is_ok(),
+        "date" => text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok(),
+        "duration" => text.parse::<crate::scalars::Duration>().is_ok(),
+        "byte" => base64::engine::general_purpose::STANDARD.decode(text).is_ok(),
+        "ipv4" => text.parse::<Ipv4Addr>().is_ok(),
+        "ipv6" => text.parse::<Ipv6Addr>().is_ok(),
+        "cidr" => cidr(text),
+        "mac" => mac(text),
+        "uuid" | "uuid3" | "uuid4" | "uuid5" => uuid(text, format.strip_prefix("uuid").unwrap_or_default()),
+        "hostname" => hostname(text),
+        "email" => email(text),
+        "uri" => uri(text),
+        "hexcolor" => hex_color(text),
+        _ => true,
+    }
+}
+
+fn cidr(text: &str) -> bool {
+    let Some((address, bits)) = text.split_once('/') else { return false };
+    let Ok(address) = address.parse::<IpAddr>() else { return false };
+    let max = if address.is_ipv4() { 32 } else { 128 };
+    bits.bytes().all(|byte| byte.is_ascii_digit()) && bits.parse::<u8>().is_ok_and(|bits| bits <= max)
+}
+
+fn mac(text: &str) -> bool {
+    let separator = if text.contains('-') { '-' } else { ':' };
+    let parts: Vec<&str> = text.split(separator).collect();
+    matches!(parts.len(), 6 | 8 | 20)
+        && parts.iter().all(|part| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// With dashes or without any; the version stands at the 13th digit.
+fn uuid(text: &str, version: &str) -> bool {
+    let dashed = text.len() == 36 && [8, 13, 18, 23].iter().all(|at| text.as_bytes()[*at] == b'-');
+    let digits: String = text.chars().filter(|c| *c != '-').collect();
+    (dashed || text.len() == 32)
+        && digits.len() == 32
+        && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && (version.is_empty() || digits[12..].starts_with(version))
+}
+
+fn hostname(text: &str) -> bool {
+    text.len() <= 255 && text.split('.').all(|label| names::dns1123_label(&label.to_lowercase()).is_empty())
+}
+
+fn email(text: &str) -> bool {
+    text.rsplit_once('@').is_some_and(|(user, host)| {
+        !user.is_empty()
+            && !user.contains(char::is_whitespace)
+            && !host.is_empty()
+            && !host.contains(char::is_whitespace)
+    })
+}
+
+/// A scheme, or a path from the root: what Go reads as the URI of a request.
+fn uri(text: &str) -> bool {
+    if text.contains(|c: char| c.is_control() || c == ' ') {
+        return false;
+    }
+    let scheme = |scheme: &str| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+    };
+    text.starts_with('/') || text.split_once(':').is_some_and(|(before, _)| scheme(before))
+}
+
+fn hex_color(text: &str) -> bool {
+    let digits = text.strip_prefix('#').unwrap_or(text);
+    matches!(digits.len(), 3 | 6) && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::allows;
+
+    #[test]
+    fn formats_are_told_apart() {
+        for (format, right, wrong) in [
+            ("date-time", "2024-01-01T00:00:00Z", "2024-01-01"),
+            ("date", "2024-01-01", "2024-13-01"),
+            ("duration", "1h30m", "x"),
+            ("byte", "eA==", "?"),
+            ("ipv4", "10.0.0.1", "::1"),
+            ("ipv6", "::1", "10.0.0.1"),
+            ("cidr", "10.0.0.0/8", "10.0.0.0/33"),
+            ("mac", "00:11:22:33:44:55", "00:11"),
+            ("uuid", "123e4567-e89b-12d3-a456-426614174000", "123e4567"),
+            ("uuid4", "123e4567-e89b-42d3-a456-426614174000", "123e4567-e89b-12d3-a456-426614174000"),
+            ("hostname", "a.example", "-a"),
+            ("email", "a@b.example", "a"),
+            ("uri", "https://a.example/x", "a b"),
+            ("hexcolor", "#ff00aa", "#ff"),
+        ] {
+            assert!(allows(format, right), "{format} {right}");
+            assert!(!allows(format, wrong), "{format} {wrong}");
+        }
+        assert!(allows("password", "anything"));
+    }
+}
