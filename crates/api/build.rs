@@ -28,6 +28,8 @@ const SCALARS: &[(&str, &str)] = &[
     (".k8s.io.apimachinery.pkg.apis.meta.v1.Duration", "crate::scalars::Duration"),
     (".k8s.io.apimachinery.pkg.apis.meta.v1.FieldsV1", "crate::scalars::FieldsV1"),
     (".k8s.io.apimachinery.pkg.apis.meta.v1.Verbs", "crate::scalars::Verbs"),
+    (".k8s.io.api.authentication.v1.ExtraValue", "crate::scalars::ExtraValue"),
+    (".k8s.io.api.authorization.v1.ExtraValue", "crate::scalars::ExtraValue"),
     (".k8s.io.apimachinery.pkg.runtime.RawExtension", "crate::scalars::RawExtension"),
     (".k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.JSON", "crate::scalars::Json"),
     (

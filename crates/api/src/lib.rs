@@ -57,6 +57,16 @@ pub mod apps {
     pub use crate::generated::k8s::io::api::apps::v1;
 }
 
+/// `authentication.k8s.io/v1`: whose a token is, and tokens of service accounts.
+pub mod authentication {
+    pub use crate::generated::k8s::io::api::authentication::v1;
+}
+
+/// `authorization.k8s.io/v1`: who may do what.
+pub mod authorization {
+    pub use crate::generated::k8s::io::api::authorization::v1;
+}
+
 /// `autoscaling/v1`: the scale subresource.
 pub mod autoscaling {
     pub use crate::generated::k8s::io::api::autoscaling::v1;

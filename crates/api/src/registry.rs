@@ -3,15 +3,15 @@
 use crate::kind::{Codec, Kind, Scope, Subresource};
 use crate::meta::v1::ObjectMeta;
 use crate::{
-    Resource, apiextensions, apps, batch, coordination, core, discovery, events, node, policy, rbac,
-    scheduling,
+    Resource, apiextensions, apps, authentication, authorization, batch, coordination, core, discovery, events,
+    node, policy, rbac, scheduling,
 };
 
-/// Registers kinds: implements [`Resource`] for the type and adds the kind to [`all`].
+/// Registers kinds: implements [`Resource`] for the type and adds the kind to the named list, such as [`all`].
 ///
 /// `spec` lists the fields that are neither metadata nor status, `status` the status, where there is one.
 macro_rules! kinds {
-    ($(
+    ($(#[$doc:meta])* $list:ident, $codec:ident; $(
         $type:ty {
             $group:literal / $version:literal, $kind:literal, $plural:literal, $singular:literal,
             short: [$($short:literal),*], categories: [$($category:literal),*],
@@ -69,17 +69,16 @@ macro_rules! kinds {
             }
         )*
 
-        /// How a kind's objects are decoded.
-        pub(crate) fn codec(kind: &Kind) -> Codec {
+        fn $codec(kind: &Kind) -> Option<Codec> {
             match kind.message {
-                $($message => Codec::of::<$type>(),)*
-                _ => unreachable!("a kind is made by this macro only"),
+                $($message => Some(Codec::of::<$type>()),)*
+                _ => None,
             }
         }
 
-        /// Every kind, in the order of discovery.
+        $(#[$doc])*
         #[must_use]
-        pub fn all() -> &'static [&'static Kind] {
+        pub fn $list() -> &'static [&'static Kind] {
             static ALL: std::sync::LazyLock<Vec<&'static Kind>> = std::sync::LazyLock::new(|| vec![$(<$type>::kind()),*]);
             &ALL
         }
@@ -88,7 +87,15 @@ macro_rules! kinds {
 
 static EMPTY_META: std::sync::LazyLock<ObjectMeta> = std::sync::LazyLock::new(ObjectMeta::default);
 
+/// How a kind's objects are decoded.
+pub(crate) fn codec(kind: &Kind) -> Codec {
+    let codec = codec_of_stored(kind).or_else(|| codec_of_review(kind));
+    codec.unwrap_or_else(|| unreachable!("a kind is made by the macro only"))
+}
+
 kinds! {
+    /// Every kind that is stored, in the order of discovery.
+    all, codec_of_stored;
     core::v1::ConfigMap {
         "" / "v1", "ConfigMap", "configmaps", "configmap", short: ["cm"], categories: [], Namespaced, subresources: [],
         message: "k8s.io.api.core.v1.ConfigMap", spec: [data, binary_data, immutable], status: []
@@ -241,6 +248,49 @@ kinds! {
         categories: [], Cluster, subresources: [], message: "k8s.io.api.scheduling.v1.PriorityClass",
         spec: [value, global_default, description, preemption_policy], status: []
     }
+}
+
+kinds! {
+    /// Every kind whose objects are questions: they are created to be answered, and never stored.
+    reviews, codec_of_review;
+    authentication::v1::SelfSubjectReview {
+        "authentication.k8s.io" / "v1", "SelfSubjectReview", "selfsubjectreviews", "selfsubjectreview", short: [],
+        categories: [], Cluster, subresources: [], message: "k8s.io.api.authentication.v1.SelfSubjectReview",
+        spec: [], status: [status]
+    }
+    authorization::v1::LocalSubjectAccessReview {
+        "authorization.k8s.io" / "v1", "LocalSubjectAccessReview", "localsubjectaccessreviews",
+        "localsubjectaccessreview", short: [], categories: [], Namespaced, subresources: [],
+        message: "k8s.io.api.authorization.v1.LocalSubjectAccessReview", spec: [spec], status: [status]
+    }
+    authorization::v1::SelfSubjectAccessReview {
+        "authorization.k8s.io" / "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews",
+        "selfsubjectaccessreview", short: [], categories: [], Cluster, subresources: [],
+        message: "k8s.io.api.authorization.v1.SelfSubjectAccessReview", spec: [spec], status: [status]
+    }
+    authorization::v1::SelfSubjectRulesReview {
+        "authorization.k8s.io" / "v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews",
+        "selfsubjectrulesreview", short: [], categories: [], Cluster, subresources: [],
+        message: "k8s.io.api.authorization.v1.SelfSubjectRulesReview", spec: [spec], status: [status]
+    }
+    authorization::v1::SubjectAccessReview {
+        "authorization.k8s.io" / "v1", "SubjectAccessReview", "subjectaccessreviews", "subjectaccessreview",
+        short: [], categories: [], Cluster, subresources: [],
+        message: "k8s.io.api.authorization.v1.SubjectAccessReview", spec: [spec], status: [status]
+    }
+}
+
+/// The review of a group, version and plural name.
+#[must_use]
+pub fn review(group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
+    let mut all = reviews().iter().copied();
+    all.find(|kind| kind.plural == plural && kind.group == group && kind.version == version)
+}
+
+/// Whether the kind's objects are questions.
+#[must_use]
+pub fn is_review(kind: &Kind) -> bool {
+    reviews().iter().any(|review| review.message == kind.message)
 }
 
 /// The kind of a group, version and plural name.

@@ -9,5 +9,5 @@ mod time;
 pub use int_or_string::IntOrString;
 pub use json_schema::{JsonSchemaPropsOrArray, JsonSchemaPropsOrBool, JsonSchemaPropsOrStringArray};
 pub use quantity::{ParseQuantityError, Quantity};
-pub use raw::{FieldsV1, Json, RawExtension, Verbs};
+pub use raw::{ExtraValue, FieldsV1, Json, RawExtension, Verbs};
 pub use time::{Duration, MicroTime, Time};

@@ -13,6 +13,7 @@ mod fields;
 mod node;
 mod policy;
 mod rbac;
+mod reviews;
 mod scheduling;
 mod tables;
 

@@ -22,6 +22,7 @@ pub(crate) mod pod;
 pub(crate) mod policy;
 pub(crate) mod priority;
 pub(crate) mod rbac;
+pub(crate) mod reviews;
 pub(crate) mod runtime_class;
 pub(crate) mod selector;
 pub(crate) mod service;

@@ -62,6 +62,16 @@ impl From<&serde_json::Value> for Json {
     }
 }
 
+/// The values of a key: a list in JSON, a message in protobuf (`authentication.v1.ExtraValue`, and its like of
+/// `authorization.v1`).
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ExtraValue {
+    /// The values.
+    #[prost(string, repeated, tag = "1")]
+    pub items: Vec<String>,
+}
+
 /// The verbs of a resource: a list in JSON, a message in protobuf (`meta.v1.Verbs`).
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -163,7 +163,8 @@ impl Layout {
                 "IntOrString" => Form::IntOrString,
                 "Time" | "MicroTime" => Form::Time,
                 "Duration" => Form::Duration,
-                "RawExtension" | "FieldsV1" | "JSON" => Form::Any,
+                // A list, and the value of a map: `ExtraValue` has no form of its own.
+                "RawExtension" | "FieldsV1" | "JSON" | "ExtraValue" => Form::Any,
                 "JSONSchemaPropsOrBool" => self.schema_or(Simple::Bool, &message),
                 "JSONSchemaPropsOrArray" => self.schema_or(Simple::Schemas, &message),
                 "JSONSchemaPropsOrStringArray" => self.schema_or(Simple::Strings, &message),

@@ -48,7 +48,7 @@ impl Schemas {
             Type::Double | Type::Float => json!({"type": "number", "format": "double"}),
             Type::Bytes => json!({"type": "string", "format": "byte"}),
             // A list in a message of its own, which JSON does not show.
-            Type::Message(message) if message.full_name().ends_with(".Verbs") => {
+            Type::Message(message) if is_list(message.full_name()) => {
                 json!({"type": "array", "items": {"type": "string"}})
             }
             Type::Message(message) => self.refer(&message),
@@ -171,6 +171,11 @@ pub(super) fn scalar(message: &str, version: Version) -> Option<Value> {
         _ => return None,
     };
     Some(schema)
+}
+
+/// Whether a message is a list in JSON.
+fn is_list(name: &str) -> bool {
+    name.ends_with(".Verbs") || name.ends_with(".ExtraValue")
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub(super) fn of(message: &str, scope: Option<(&str, &str)>) -> Vec<Value> {
             ("DeleteOptions" | "WatchEvent", Some((group, version))) => vec![gvk(group, version, name)],
             ("DeleteOptions" | "WatchEvent", None) => {
                 let mut all: Vec<Value> = Vec::new();
-                for kind in registry::all() {
+                for kind in registry::all().iter().chain(registry::reviews()) {
                     let of_group = gvk(kind.group, kind.version, name);
                     if !all.contains(&of_group) {
                         all.push(of_group);
@@ -41,7 +41,8 @@ pub(super) fn of(message: &str, scope: Option<(&str, &str)>) -> Vec<Value> {
         };
     }
     let is = |kind: &&&crate::Kind, message: &str| kind.message == message;
-    if let Some(kind) = registry::all().iter().find(|kind| is(kind, message)) {
+    let mut served = registry::all().iter().chain(registry::reviews());
+    if let Some(kind) = served.find(|kind| is(kind, message)) {
         return vec![gvk(kind.group, kind.version, kind.kind)];
     }
     let Some(item) = message.strip_suffix("List") else { return Vec::new() };
