@@ -3,8 +3,8 @@
 use crate::kind::{Codec, Kind, Scope, Subresource};
 use crate::meta::v1::ObjectMeta;
 use crate::{
-    Resource, apiextensions, apps, authentication, authorization, batch, coordination, core, discovery, events,
-    node, policy, rbac, scheduling,
+    Resource, apiextensions, apps, authentication, authorization, batch, coordination, core, discovery,
+    events, node, policy, rbac, scheduling,
 };
 
 /// Registers kinds: implements [`Resource`] for the type and adds the kind to the named list, such as [`all`].

@@ -5,6 +5,7 @@
 
 mod limits;
 mod namespaces;
+mod node_restriction;
 mod pods;
 mod priority;
 mod protection;
@@ -14,8 +15,9 @@ pub(crate) mod services;
 
 use gantry_api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
 use gantry_api::scheduling::v1::PriorityClass;
-use gantry_api::{Object, Resource};
+use gantry_api::{Object, Resource, Subresource};
 
+use crate::authorization::{Requester, escalation};
 use crate::cache::{Entry, Selection};
 use crate::status::ApiError;
 use crate::verbs::Verbs;
@@ -80,6 +82,34 @@ pub(crate) fn on_update(new: &mut dyn Object, old: &dyn Object) {
     if let (Some(new), Some(old)) = (new.downcast_mut::<Namespace>(), old.downcast_ref::<Namespace>()) {
         namespaces::keep(new, old);
     }
+}
+
+/// Whether who asks may create this very object.
+pub(crate) fn may_create(object: &dyn Object) -> Result<(), ApiError> {
+    restrict(object, |node| node_restriction::on_create(node, object))?;
+    escalation::check(object, None)
+}
+
+/// Whether who asks may write this in place of what is there.
+pub(crate) fn may_update(
+    subresource: Option<Subresource>,
+    new: &dyn Object,
+    old: &dyn Object,
+) -> Result<(), ApiError> {
+    restrict(old, |node| node_restriction::on_update(node, subresource, new, old))?;
+    escalation::check(new, Some(old))
+}
+
+/// Whether who asks may delete what is there.
+pub(crate) fn may_delete(old: &dyn Object) -> Result<(), ApiError> {
+    restrict(old, |node| node_restriction::on_delete(node, old))
+}
+
+/// Asks about the node that asks, if it is one.
+fn restrict(object: &dyn Object, check: impl FnOnce(&str) -> Result<(), String>) -> Result<(), ApiError> {
+    let Some(requester) = Requester::current() else { return Ok(()) };
+    let Some(node) = requester.user().node() else { return Ok(()) };
+    check(node).map_err(|detail| ApiError::forbidden(object.kind(), &object.meta().name, &detail))
 }
 
 fn typed<T: Resource>(entry: &Entry) -> Result<T, ApiError> {

@@ -7,6 +7,8 @@ use gantry_store::Store;
 use gantry_telemetry::health::Checks;
 use tokio_util::sync::CancellationToken;
 
+use crate::authorization::Authorizer;
+use crate::authorization::bootstrap::{Defaults, TableError};
 use crate::bootstrap;
 use crate::grpc;
 use crate::nodes::{NodeTlsError, Nodes};
@@ -16,6 +18,7 @@ use crate::readiness;
 use crate::rest;
 use crate::server::{self, Server};
 use crate::split::Split;
+use crate::status::ApiError;
 use crate::verbs::Verbs;
 
 /// Why the server does not start.
@@ -33,6 +36,12 @@ pub enum Error {
     /// The gRPC services cannot be made.
     #[error(transparent)]
     Grpc(#[from] grpc::Error),
+    /// The default roles cannot be read.
+    #[error(transparent)]
+    Roles(#[from] TableError),
+    /// A kind that decides about requests is not served.
+    #[error(transparent)]
+    Authorizer(#[from] ApiError),
 }
 
 /// A server whose port is bound.
@@ -40,6 +49,8 @@ pub struct App {
     server: Server,
     verbs: Arc<Verbs>,
     nodes: Nodes,
+    authorizer: Arc<Authorizer>,
+    defaults: Arc<Defaults>,
 }
 
 impl App {
@@ -54,7 +65,9 @@ impl App {
         let nodes = Nodes::new(&options.node_tls())?;
         let port = server.addresses().first().map_or(options.secure_port, SocketAddr::port);
         let verbs = Verbs::new(store, options.settings(port));
-        Ok(Self { server, verbs, nodes })
+        let defaults = Arc::new(Defaults::load()?);
+        let authorizer = Arc::new(Authorizer::new(&verbs, &defaults)?);
+        Ok(Self { server, verbs, nodes, authorizer, defaults })
     }
 
     /// The addresses that are listened on.
@@ -66,7 +79,7 @@ impl App {
     /// The server's checks: for `/readyz` here, and for the service manager.
     #[must_use]
     pub fn checks(&self) -> Checks {
-        readiness::checks(&self.verbs)
+        readiness::checks(&self.verbs, &self.authorizer)
     }
 
     /// Serves until `stop`, then drains.
@@ -75,13 +88,14 @@ impl App {
             grpc::Services { verbs: Arc::clone(&self.verbs), nodes: self.nodes.clone(), stop: stop.clone() };
         let grpc = grpc::routes(services)?;
         let rest = rest::Rest::new(Arc::clone(&self.verbs), self.nodes, checks, stop.clone());
-        let service = pipeline::wrap(Split::new(grpc, rest));
+        let service = pipeline::wrap(Split::new(grpc, rest), Arc::clone(&self.authorizer));
         // The caches and the store outlive the drain: requests under way still need them.
         let end = CancellationToken::new();
         let caches = tokio::spawn(Arc::clone(&self.verbs).run(end.clone()));
         let verbs = Arc::clone(&self.verbs);
-        let stopping = stop.clone();
-        let bootstrap = tokio::spawn(async move { bootstrap::run(&verbs, stopping).await });
+        let (authorizer, defaults, stopping) = (self.authorizer, self.defaults, stop.clone());
+        let bootstrap =
+            tokio::spawn(async move { bootstrap::run(&verbs, &authorizer, &defaults, stopping).await });
         self.server.run(service, stop).await;
         end.cancel();
         for (what, task) in [("bootstrap", bootstrap), ("watch caches", caches)] {

@@ -1,5 +1,5 @@
-//! What every cluster has from its first second: the system's namespaces, priority classes and the `kubernetes`
-//! Service.
+//! What every cluster has from its first second: the system's namespaces, priority classes, the `kubernetes` Service
+//! and the default roles.
 
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ use gantry_api::scheduling::v1::PriorityClass;
 use gantry_api::strategy::Strategy;
 use tokio_util::sync::CancellationToken;
 
+use crate::authorization::Authorizer;
+use crate::authorization::bootstrap::{Defaults, reconcile};
 use crate::status::{ApiError, Reason};
 use crate::verbs::{Target, Verbs};
 
@@ -39,9 +41,23 @@ const INTERVAL: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_millis(200);
 
 /// Makes what is missing, and keeps it so until the token is cancelled.
-pub async fn run(verbs: &Verbs, shutdown: CancellationToken) {
+pub(crate) async fn run(
+    verbs: &Verbs,
+    authorizer: &Authorizer,
+    defaults: &Defaults,
+    shutdown: CancellationToken,
+) {
     loop {
-        let pause = match ensure(verbs).await {
+        let made = async {
+            ensure(verbs).await?;
+            // Once: what an administrator takes away later stays away until the next start.
+            if !authorizer.is_settled() {
+                reconcile(verbs, defaults).await?;
+                authorizer.settle();
+            }
+            Ok::<_, ApiError>(())
+        };
+        let pause = match made.await {
             Ok(()) => INTERVAL,
             Err(error) => {
                 tracing::warn!(%error, "the cluster's own objects cannot be made yet");

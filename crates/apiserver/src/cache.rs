@@ -7,6 +7,7 @@
 mod cursor;
 mod entry;
 mod feed;
+mod follow;
 mod log;
 mod read;
 mod state;
@@ -27,6 +28,7 @@ use tokio::sync::watch as channel;
 use tokio_util::sync::CancellationToken;
 
 pub use entry::{Attributes, Entry};
+pub(crate) use follow::{Follower, Step};
 pub(crate) use read::{Page, Selection};
 pub(crate) use watch::Start;
 

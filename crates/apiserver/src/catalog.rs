@@ -1,4 +1,5 @@
-//! The kinds that are served at one moment: those of the registry, and the custom resources that are established.
+//! The kinds that are served at one moment: those of the registry, questions that are answered
+//! and not kept, and the custom resources that are established.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ pub(crate) struct Catalog {
 impl Catalog {
     /// The kinds of the registry and those of custom resources. Where both have a resource, it is the registry's.
     pub(crate) fn new(custom: impl IntoIterator<Item = &'static Kind>) -> Self {
-        let mut kinds = registry::all().to_vec();
+        let mut kinds: Vec<_> = registry::all().iter().chain(registry::reviews()).copied().collect();
         kinds.extend(custom);
         Self { documents: Arc::new(Documents::new(kinds.clone())), kinds }
     }

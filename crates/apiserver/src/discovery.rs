@@ -18,7 +18,9 @@ pub(crate) const GIT_VERSION: &str = concat!("v1.36.0+gantry.", env!("CARGO_PKG_
 
 /// What can be done with a kind's objects.
 pub(crate) fn verbs(kind: &Kind) -> &'static [&'static str] {
-    if kind.message.ends_with(".core.v1.Namespace") {
+    if gantry_api::registry::is_review(kind) {
+        &["create"]
+    } else if kind.message.ends_with(".core.v1.Namespace") {
         &["create", "delete", "get", "list", "patch", "update", "watch"]
     } else {
         &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]

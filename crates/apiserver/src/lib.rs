@@ -2,6 +2,7 @@
 
 mod admission;
 pub mod app;
+mod authorization;
 pub mod bootstrap;
 pub mod cache;
 mod catalog;
@@ -18,6 +19,7 @@ pub mod patch;
 pub mod pipeline;
 mod readiness;
 mod rest;
+mod reviews;
 pub mod server;
 mod split;
 pub mod status;

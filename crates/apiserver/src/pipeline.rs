@@ -1,11 +1,11 @@
 //! What every request passes, gRPC and REST alike, before its handler: see [`wrap`].
 
 mod authentication;
-mod authorization;
 mod body_limit;
 mod class;
 mod deadline;
 mod head;
+mod impersonation;
 mod in_flight;
 mod middleware;
 mod panic;
@@ -14,26 +14,32 @@ mod trace;
 mod user;
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use http::{Request, Response};
 use tonic::body::Body;
 use tower::{Service, ServiceBuilder};
 
-pub use authorization::{Attributes, authorize};
-pub(crate) use class::{Class, is_grpc};
+pub(crate) use class::{Class, is_grpc, is_health};
 pub(crate) use in_flight::InFlight;
 pub(crate) use reply::{error as error_reply, status_body};
 pub use user::User;
+pub(crate) use user::{
+    ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, as_service_account, service_account, service_account_groups,
+};
 
 use middleware::layer;
+
+use crate::authorization::Authorizer;
 
 /// The largest body of a request: as etcd's limit allows, and upstream's.
 pub const MAX_BODY: usize = 3 << 20;
 
-/// Puts the pipeline around a handler. In order: request id, trace and metrics; panics become 500; who asks; how much
+/// Puts the pipeline around a handler. In order: request id, trace and metrics; panics become 500; who asks, and in whose name; how much
 /// may run at once; how long it may take; how large it may be.
-pub fn wrap<S>(
+pub(crate) fn wrap<S>(
     handler: S,
+    authorizer: Arc<Authorizer>,
 ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
 + Clone
 + Send
@@ -47,7 +53,8 @@ where
         .layer(layer(head::Head))
         .layer(layer(trace::Trace))
         .layer(layer(panic::CatchPanic))
-        .layer(layer(authentication::Authentication))
+        .layer(layer(authentication::Authentication::new(authorizer)))
+        .layer(layer(impersonation::Impersonation))
         .layer(layer(InFlight::default()))
         .layer(layer(deadline::Deadline))
         .layer(layer(body_limit::BodyLimit))

@@ -7,6 +7,7 @@ use gantry_telemetry::health::{Checks, Kind};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::authorization::Authorizer;
 use crate::verbs::Verbs;
 
 /// How long an answer of the storage counts: probes of many clients ask it once.
@@ -16,12 +17,16 @@ const LIMIT: Duration = Duration::from_millis(1500);
 
 /// The server's checks: for `/readyz` here, and for the service manager. Liveness asks only whether the process answers:
 /// a restart does not bring the storage back.
-pub(crate) fn checks(verbs: &Arc<Verbs>) -> Checks {
+pub(crate) fn checks(verbs: &Arc<Verbs>, authorizer: &Arc<Authorizer>) -> Checks {
     let checks = Checks::new();
     let caches = Arc::clone(verbs);
     checks.readyz("informer-sync", move || match caches.not_ready().as_slice() {
         [] => Ok(()),
         waiting => Err(format!("{} not listed yet", waiting.join(", "))),
+    });
+    let authorizer = Arc::clone(authorizer);
+    checks.readyz("poststarthook/rbac/bootstrap-roles", move || {
+        if authorizer.is_settled() { Ok(()) } else { Err("not finished".to_owned()) }
     });
     let storage = Arc::new(Storage { verbs: Arc::clone(verbs), last: Mutex::new(None) });
     checks.ask("etcd", Kind::Ready, move || {

@@ -25,8 +25,8 @@ use tonic::body::Body;
 use self::accept::Accept;
 use self::path::Route;
 use self::query::Query;
+use crate::authorization::{Attributes, Requester, authorize};
 use crate::nodes::Nodes;
-use crate::pipeline::{Attributes, User, authorize};
 use crate::status::{ApiError, Reason};
 use crate::verbs::Verbs;
 
@@ -58,8 +58,8 @@ impl Rest {
 
 impl Inner {
     async fn handle(&self, request: Request<Body>) -> Result<Response<Body>, ApiError> {
-        let user = request.extensions().get::<Arc<User>>().cloned();
-        let user = user.unwrap_or_else(|| Arc::new(User::anonymous()));
+        let user = request.extensions().get::<Requester>().cloned();
+        let user = user.ok_or_else(|| ApiError::internal("the request has not passed authentication"))?;
         let path = request.uri().path().to_owned();
         let route = match path::parse(&path) {
             Ok(route) => route,
@@ -107,7 +107,7 @@ fn method_not_allowed() -> ApiError {
     ApiError::new(Reason::MethodNotAllowed, message).with_details(StatusDetails::default())
 }
 
-fn allow_path(user: &User, method: &Method, path: &str) -> Result<(), ApiError> {
+fn allow_path(user: &Requester, method: &Method, path: &str) -> Result<(), ApiError> {
     let verb = method.as_str().to_ascii_lowercase();
     authorize(user, &Attributes::Path { verb: &verb, path })
 }

@@ -207,6 +207,12 @@ impl ApiError {
         Self::broken_rules(&subject, errors, details(kind.group, kind.kind, name), name)
     }
 
+    /// The question breaks every rule in `errors`. Questions have no name, and upstream names no kind.
+    #[must_use]
+    pub fn invalid_review(kind: &Kind, errors: &ErrorList) -> Self {
+        Self::broken_rules(&format!(".{}", kind.group), errors, details(kind.group, "", ""), "")
+    }
+
     fn broken_rules(subject: &str, errors: &ErrorList, details: StatusDetails, name: &str) -> Self {
         let mut texts: Vec<String> = Vec::with_capacity(errors.len());
         for error in errors {

@@ -15,8 +15,6 @@ mod scale;
 mod update;
 mod write;
 
-pub(crate) use modify::Next;
-
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -37,6 +35,7 @@ use crate::catalog::Catalog;
 use crate::compaction;
 use crate::custom::Resources;
 use crate::status::ApiError;
+
 pub(crate) use modify::Next;
 
 /// What a request is about: an object, or a collection.

@@ -88,7 +88,7 @@ impl Cache {
     }
 
     /// The initial objects and a cursor that goes on exactly where they end.
-    fn begin(
+    pub(super) fn begin(
         self: &Arc<Self>,
         selection: &Selection,
         start: Start,

@@ -1,14 +1,12 @@
 //! The pipelined stream of writes: many under way at once, answered as they finish.
 
-use std::sync::Arc;
-
 use futures::{Stream, StreamExt};
 use gantry_api::grpc::api::mutate_request::Verb;
 use gantry_api::grpc::api::{MutateRequest, MutateResponse, Object, mutate_response::Outcome};
 use tonic::{Status, Streaming};
 
 use super::resources::Service;
-use crate::pipeline::User;
+use crate::authorization::Requester;
 use crate::status::ApiError;
 
 /// Writes of one stream that are under way at once; the client's next ones wait in its own window.
@@ -20,18 +18,20 @@ const LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
 /// has ended and everything is answered; a server that drains takes no new writes, but answers those it has taken.
 pub(super) fn outcomes(
     service: Service,
-    user: Arc<User>,
+    user: Requester,
     requests: Streaming<MutateRequest>,
 ) -> impl Stream<Item = Result<MutateResponse, Status>> + Send + 'static {
     let stop = service.stop.clone();
     requests
         .take_until(stop.cancelled_owned())
         .map(move |request| {
-            let (service, user) = (service.clone(), Arc::clone(&user));
+            let (service, user) = (service.clone(), user.clone());
             async move {
                 let request = request?;
                 let id = request.id;
-                let outcome = match tokio::time::timeout(LIMIT, write(&service, &user, request)).await {
+                // The stream outlives its call, and with it what the pipeline has set for it.
+                let write = user.scope(write(&service, &user, request));
+                let outcome = match tokio::time::timeout(LIMIT, write).await {
                     Ok(Ok(object)) => Outcome::Object(object),
                     Ok(Err(error)) => Outcome::Error(error.status().clone()),
                     Err(_) => {
@@ -45,7 +45,7 @@ pub(super) fn outcomes(
         .buffer_unordered(IN_FLIGHT)
 }
 
-async fn write(service: &Service, user: &User, request: MutateRequest) -> Result<Object, ApiError> {
+async fn write(service: &Service, user: &Requester, request: MutateRequest) -> Result<Object, ApiError> {
     match request.verb {
         Some(Verb::Create(create)) => service.create(user, create).await,
         Some(Verb::Update(update)) => service.update(user, update).await,

@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::target::user;
+use crate::authorization::{Attributes, Requester, authorize};
 use crate::nodes::Nodes;
-use crate::pipeline::{Attributes, User, authorize};
 use crate::status::ApiError;
 use crate::verbs::Verbs;
 
@@ -35,7 +35,7 @@ impl Node for Relay {
     type LogsStream = BoxStream<'static, Result<LogsResponse, Status>>;
 
     async fn logs(&self, request: Request<LogsRequest>) -> Result<Response<Self::LogsStream>, Status> {
-        let user = user(&request);
+        let user = user(&request)?;
         let mut request = request.into_inner();
         let container = request.container.get_or_insert_default();
         allow(&user, "get", "log", container)?;
@@ -51,7 +51,7 @@ impl Node for Relay {
         &self,
         request: Request<Streaming<ExecRequest>>,
     ) -> Result<Response<Self::ExecStream>, Status> {
-        let user = user(&request);
+        let user = user(&request)?;
         let mut input = request.into_inner();
         let first = tokio::time::timeout(START_LIMIT, input.message()).await.map_err(|_| {
             Status::from(ApiError::timeout(format!("the first message did not come within {START_LIMIT:?}")))
@@ -73,7 +73,7 @@ impl Node for Relay {
     }
 }
 
-fn allow(user: &User, verb: &str, subresource: &str, container: &ContainerRef) -> Result<(), ApiError> {
+fn allow(user: &Requester, verb: &str, subresource: &str, container: &ContainerRef) -> Result<(), ApiError> {
     let attributes = Attributes::Resource {
         verb,
         group: "",

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use gantry_api::Subresource;
 use gantry_api::grpc::api::{self, resources_server::Resources};
 use gantry_api::meta::v1::{CreateOptions, DeleteOptions, PatchOptions, UpdateOptions};
+use gantry_api::{Subresource, registry};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::target::{resolve, user};
+use super::target::{resolve, resolve_selected, user};
 use super::{mutate, object};
+use crate::authorization::{Attributes, Requester, authorize};
 use crate::discovery;
-use crate::pipeline::{Attributes, User, authorize};
+use crate::reviews;
 use crate::status::ApiError;
 use crate::table;
 use crate::verbs::{PatchType, Target, Verbs, WatchItem};
@@ -30,12 +31,16 @@ type Reply<T> = Result<Response<T>, Status>;
 impl Service {
     pub(super) async fn create(
         &self,
-        user: &User,
+        user: &Requester,
         request: api::CreateRequest,
     ) -> Result<api::Object, ApiError> {
         let (mut target, subresource) = resolve(&self.verbs, user, "create", request.r#ref)?;
         let options: CreateOptions = request.options.unwrap_or_default();
         match subresource {
+            None if registry::is_review(target.kind) => {
+                let question = object::decode(target.kind, request.object)?;
+                Ok(object::reply(&reviews::answer(user, &target.namespace, question)?))
+            }
             None => {
                 let object = object::decode(target.kind, request.object)?;
                 if target.name.is_empty() {
@@ -53,7 +58,7 @@ impl Service {
 
     pub(super) async fn update(
         &self,
-        user: &User,
+        user: &Requester,
         request: api::UpdateRequest,
     ) -> Result<api::Object, ApiError> {
         let (target, subresource) = resolve(&self.verbs, user, "update", request.r#ref)?;
@@ -75,7 +80,7 @@ impl Service {
 
     pub(super) async fn patch(
         &self,
-        user: &User,
+        user: &Requester,
         request: api::PatchRequest,
     ) -> Result<api::Object, ApiError> {
         let r#type = patch_type(request.r#type())?;
@@ -96,7 +101,7 @@ impl Service {
 
     pub(super) async fn delete(
         &self,
-        user: &User,
+        user: &Requester,
         request: api::DeleteRequest,
     ) -> Result<api::Object, ApiError> {
         let (target, subresource) = resolve(&self.verbs, user, "delete", request.r#ref)?;
@@ -109,7 +114,7 @@ impl Service {
 }
 
 /// Whether the user may also create what an update creates.
-fn may_create(user: &User, target: &Target) -> Result<(), ApiError> {
+fn may_create(user: &Requester, target: &Target) -> Result<(), ApiError> {
     let attributes = Attributes::Resource {
         verb: "create",
         group: target.kind.group,
@@ -171,7 +176,7 @@ fn event(item: WatchItem) -> api::Event {
 #[tonic::async_trait]
 impl Resources for Service {
     async fn get(&self, request: Request<api::GetRequest>) -> Reply<api::Object> {
-        let user = user(&request);
+        let user = user(&request)?;
         let request = request.into_inner();
         let (target, subresource) = resolve(&self.verbs, &user, "get", request.r#ref)?;
         let options = request.options.unwrap_or_default();
@@ -184,20 +189,24 @@ impl Resources for Service {
     }
 
     async fn list(&self, request: Request<api::ListRequest>) -> Reply<api::ListResponse> {
-        let user = user(&request);
+        let user = user(&request)?;
         let request = request.into_inner();
-        let (target, _) = resolve(&self.verbs, &user, "list", request.r#ref)?;
-        let list = self.verbs.list(&target, &request.options.unwrap_or_default()).await?;
+        let options = request.options.unwrap_or_default();
+        let (target, _) =
+            resolve_selected(&self.verbs, &user, "list", request.r#ref, &options.field_selector)?;
+        let list = self.verbs.list(&target, &options).await?;
         Ok(Response::new(object::list(target.kind, list)))
     }
 
     type WatchStream = BoxStream<'static, Result<api::WatchResponse, Status>>;
 
     async fn watch(&self, request: Request<api::WatchRequest>) -> Reply<Self::WatchStream> {
-        let user = user(&request);
+        let user = user(&request)?;
         let request = request.into_inner();
-        let (target, _) = resolve(&self.verbs, &user, "watch", request.r#ref)?;
-        let items = self.verbs.watch(&target, &request.options.unwrap_or_default()).await?;
+        let options = request.options.unwrap_or_default();
+        let (target, _) =
+            resolve_selected(&self.verbs, &user, "watch", request.r#ref, &options.field_selector)?;
+        let items = self.verbs.watch(&target, &options).await?;
         let type_url = target.kind.type_url();
         let responses = items.map(move |items| Ok(events(&type_url, items)));
         // A draining server ends its watches: clients resume elsewhere from the last revision.
@@ -205,22 +214,22 @@ impl Resources for Service {
     }
 
     async fn create(&self, request: Request<api::CreateRequest>) -> Reply<api::Object> {
-        let user = user(&request);
+        let user = user(&request)?;
         Ok(Response::new(Service::create(self, &user, request.into_inner()).await?))
     }
 
     async fn update(&self, request: Request<api::UpdateRequest>) -> Reply<api::Object> {
-        let user = user(&request);
+        let user = user(&request)?;
         Ok(Response::new(Service::update(self, &user, request.into_inner()).await?))
     }
 
     async fn patch(&self, request: Request<api::PatchRequest>) -> Reply<api::Object> {
-        let user = user(&request);
+        let user = user(&request)?;
         Ok(Response::new(Service::patch(self, &user, request.into_inner()).await?))
     }
 
     async fn delete(&self, request: Request<api::DeleteRequest>) -> Reply<api::Object> {
-        let user = user(&request);
+        let user = user(&request)?;
         Ok(Response::new(Service::delete(self, &user, request.into_inner()).await?))
     }
 
@@ -228,11 +237,12 @@ impl Resources for Service {
         &self,
         request: Request<api::DeleteCollectionRequest>,
     ) -> Reply<api::ListResponse> {
-        let user = user(&request);
+        let user = user(&request)?;
         let request = request.into_inner();
-        let (target, _) = resolve(&self.verbs, &user, "deletecollection", request.r#ref)?;
         let options = request.options.unwrap_or_default();
         let selection = request.selection.unwrap_or_default();
+        let fields = &selection.field_selector;
+        let (target, _) = resolve_selected(&self.verbs, &user, "deletecollection", request.r#ref, fields)?;
         let list = self.verbs.delete_collection(&target, &options, &selection).await?;
         Ok(Response::new(object::list(target.kind, list)))
     }
@@ -240,23 +250,25 @@ impl Resources for Service {
     type MutateStream = BoxStream<'static, Result<api::MutateResponse, Status>>;
 
     async fn mutate(&self, request: Request<Streaming<api::MutateRequest>>) -> Reply<Self::MutateStream> {
-        let user = user(&request);
+        let user = user(&request)?;
         let outcomes = mutate::outcomes(self.clone(), user, request.into_inner());
         Ok(Response::new(outcomes.boxed()))
     }
 
     async fn discover(&self, request: Request<api::DiscoverRequest>) -> Reply<api::DiscoverResponse> {
-        authorize(&user(&request), &Attributes::Path { verb: "get", path: "/apis" })?;
+        authorize(&user(&request)?, &Attributes::Path { verb: "get", path: "/apis" })?;
         Ok(Response::new(discovery::grpc(self.verbs.catalog().kinds())))
     }
 
     async fn table(&self, request: Request<api::TableRequest>) -> Reply<api::TableResponse> {
-        let user = user(&request);
+        let user = user(&request)?;
         let request = request.into_inner().list.unwrap_or_default();
         let options = request.options.unwrap_or_default();
         let reference = request.r#ref.unwrap_or_default();
         let one = !reference.name.is_empty();
-        let (target, _) = resolve(&self.verbs, &user, if one { "get" } else { "list" }, Some(reference))?;
+        let verb = if one { "get" } else { "list" };
+        let (target, _) =
+            resolve_selected(&self.verbs, &user, verb, Some(reference), &options.field_selector)?;
         let json = if one {
             let entry = self.verbs.get(&target, &Default::default()).await?;
             table::of_entry(&entry, table::IncludeObject::Metadata)?

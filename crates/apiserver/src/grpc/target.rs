@@ -1,42 +1,60 @@
 //! What a gRPC request is about, and whether its user may ask for it.
 
-use std::sync::Arc;
-
 use gantry_api::grpc::api::ResourceRef;
-use gantry_api::{Kind, Subresource};
+use gantry_api::selector::FieldSelector;
+use gantry_api::{Kind, Subresource, registry};
 
-use crate::pipeline::{Attributes, User, authorize};
+use crate::authorization::{Attributes, Requester, authorize_selected};
 use crate::status::{ApiError, Reason};
 use crate::verbs::{Target, Verbs};
 
 /// Who asks, as the pipeline found out.
-pub(super) fn user<T>(request: &tonic::Request<T>) -> Arc<User> {
-    request.extensions().get::<Arc<User>>().cloned().unwrap_or_else(|| Arc::new(User::anonymous()))
+pub(super) fn user<T>(request: &tonic::Request<T>) -> Result<Requester, ApiError> {
+    let requester = request.extensions().get::<Requester>().cloned();
+    requester.ok_or_else(|| ApiError::internal("the request has not passed authentication"))
 }
 
 /// What the request names, authorized.
 pub(super) fn resolve(
     verbs: &Verbs,
-    user: &User,
+    user: &Requester,
     verb: &str,
     reference: Option<ResourceRef>,
+) -> Result<(Target, Option<Subresource>), ApiError> {
+    resolve_selected(verbs, user, verb, reference, "")
+}
+
+/// What the request names, authorized for what the field selector selects of it.
+pub(super) fn resolve_selected(
+    verbs: &Verbs,
+    user: &Requester,
+    verb: &str,
+    reference: Option<ResourceRef>,
+    field_selector: &str,
 ) -> Result<(Target, Option<Subresource>), ApiError> {
     let reference =
         reference.ok_or_else(|| ApiError::bad_request("ref is required: it names the resource"))?;
     let ResourceRef { group, version, resource, namespace, name, subresource } = reference;
-    authorize(
+    // One that cannot be read is refused when it is used.
+    let fields = FieldSelector::parse(field_selector).unwrap_or_default();
+    let selected = if name.is_empty() { fields.exact("metadata.name").unwrap_or_default() } else { &name };
+    authorize_selected(
         user,
         &Attributes::Resource {
             verb,
             group: &group,
             resource: &resource,
             subresource: &subresource,
-            namespace: &namespace,
-            name: &name,
+            namespace: if group.is_empty() && resource == "namespaces" { &name } else { &namespace },
+            name: selected,
         },
+        Some(&fields),
     )?;
     let found = verbs.catalog().by_resource(&group, &version, &resource);
     let kind = found.ok_or_else(|| unknown(&group, &version, &resource))?;
+    if registry::is_review(kind) && verb != "create" {
+        return Err(ApiError::method_not_allowed(kind, verb));
+    }
     check_place(kind, verb, &namespace, &name)?;
     let subresource = match subresource.as_str() {
         "" => None,

@@ -46,7 +46,7 @@ pub(crate) fn is_grpc<B>(request: &Request<B>) -> bool {
 }
 
 /// Whether the path asks for the server's health, which everyone may.
-pub(super) fn is_health(path: &str) -> bool {
+pub(crate) fn is_health(path: &str) -> bool {
     ["/livez", "/readyz", "/healthz"]
         .iter()
         .any(|known| path.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))

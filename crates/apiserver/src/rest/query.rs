@@ -8,6 +8,7 @@ use gantry_api::meta::v1::{
     CreateOptions, DeleteOptions, GetOptions, ListOptions, PatchOptions, UpdateOptions,
 };
 use gantry_api::scalars::Time;
+use gantry_api::selector::FieldSelector;
 
 use super::exec;
 use crate::status::ApiError;
@@ -78,6 +79,11 @@ impl Query {
     /// Whether a GET is a watch.
     pub(super) fn watch(&self) -> bool {
         self.flag("watch").unwrap_or(false)
+    }
+
+    /// The field selector; none where it cannot be read, which is refused when it is used.
+    pub(super) fn fields(&self) -> Option<FieldSelector> {
+        self.text("fieldSelector").and_then(|text| FieldSelector::parse(text).ok())
     }
 
     /// What a row of a table carries.

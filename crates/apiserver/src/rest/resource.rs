@@ -16,8 +16,9 @@ use super::body::{self, Expected, RawBody};
 use super::path::{ResourcePath, no_page, not_found};
 use super::query::{FieldValidation, Query};
 use super::{Inner, encode, exec, list, log, watch};
+use crate::authorization::{Attributes, Requester, authorize, authorize_selected};
 use crate::cache::Entry;
-use crate::pipeline::{Attributes, User, authorize};
+use crate::reviews;
 use crate::status::ApiError;
 use crate::table::IncludeObject;
 use crate::verbs::{PatchType, Target};
@@ -28,7 +29,7 @@ const SCALE_MESSAGE: &str = "k8s.io.api.autoscaling.v1.Scale";
 /// A request about a resource, after routing and authorization.
 struct Call<'a> {
     inner: &'a Inner,
-    user: &'a User,
+    user: &'a Requester,
     verb: &'static str,
     target: Target,
     subresource: Option<Subresource>,
@@ -39,14 +40,16 @@ struct Call<'a> {
 /// Answers a request about a resource.
 pub(super) async fn handle(
     inner: &Inner,
-    user: &User,
+    user: &Requester,
     path: ResourcePath,
     request: Request<Body>,
 ) -> Result<Response<Body>, ApiError> {
     let query = Query::parse(request.uri().query().unwrap_or_default());
     let is_watch = path.watch || query.watch();
     let verb = verb(request.method(), &path, is_watch)?;
-    authorize(
+    let fields = query.fields();
+    let selected = fields.as_ref().and_then(|fields| fields.exact("metadata.name"));
+    authorize_selected(
         user,
         &Attributes::Resource {
             verb,
@@ -54,8 +57,13 @@ pub(super) async fn handle(
             resource: &path.resource,
             subresource: &path.subresource,
             namespace: if path.resource == "namespaces" { &path.name } else { &path.namespace },
-            name: &path.name,
+            name: match selected {
+                // Who lists or watches one object is asked about that object.
+                Some(name) if path.name.is_empty() && verb != "create" && is_segment(name) => name,
+                _ => &path.name,
+            },
         },
+        fields.as_ref(),
     )?;
     let catalog = inner.verbs.catalog();
     let Some(kind) = catalog.by_resource(&path.group, &path.version, &path.resource) else {
@@ -85,16 +93,24 @@ pub(super) async fn handle(
             .await;
     }
     let (parts, body) = request.into_parts();
+    if gantry_api::registry::is_review(kind) && verb != "create" {
+        return Err(super::method_not_allowed());
+    }
     let mut response = if matches!(verb, "get" | "list" | "watch") {
         call.read().await?
     } else {
         let body = RawBody::read(&parts.headers, body).await?;
-        call.write(body).await?
+        if gantry_api::registry::is_review(kind) { call.ask(&body)? } else { call.write(body).await? }
     };
     if let Some(warning) = kind.definition().as_ref().and_then(|definition| definition.warning()) {
         encode::warn(&mut response, &[warning.to_owned()]);
     }
     Ok(response)
+}
+
+/// Whether a path could name it.
+fn is_segment(name: &str) -> bool {
+    !matches!(name, "" | "." | "..") && !name.contains(['/', '%'])
 }
 
 /// Without a namespace, a namespaced resource can be read as a whole.
@@ -198,6 +214,14 @@ impl Call<'_> {
         let (object, warnings) = body::object(&body, self.target.kind, self.validation())?;
         let entry = self.inner.verbs.create(&self.target, object, &options).await?;
         self.reply(StatusCode::CREATED, &entry, &warnings)
+    }
+
+    /// Answers a question.
+    fn ask(self, body: &RawBody) -> Result<Response<Body>, ApiError> {
+        self.query.create()?;
+        let (question, warnings) = body::object(body, self.target.kind, self.validation())?;
+        let answer = reviews::answer(self.user, &self.target.namespace, question)?;
+        self.reply(StatusCode::CREATED, &Arc::new(answer), &warnings)
     }
 
     async fn bind(self, body: RawBody) -> Result<Response<Body>, ApiError> {

@@ -11,6 +11,7 @@ use super::modify::may_have_happened;
 use super::options;
 use super::write::Sealed;
 use super::{Target, Verbs};
+use crate::admission;
 use crate::cache::{Cache, Entry};
 use crate::status::{ApiError, Reason};
 
@@ -69,6 +70,7 @@ impl Verbs {
         object.strategy_mut().set_defaults();
         self.admit_new(&mut *object).await?;
         object.strategy_mut().prepare_for_create();
+        admission::may_create(&*object)?;
         let name = object.meta().name.clone();
         let mut errors = validation::meta::object_meta(kind, object.meta());
         errors.extend(object.strategy().validate());

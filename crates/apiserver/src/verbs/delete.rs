@@ -124,6 +124,7 @@ fn decide(
     now: Timestamp,
 ) -> Result<Next, ApiError> {
     check_preconditions(old.kind(), old.meta(), options)?;
+    admission::may_delete(old)?;
     let mut new = old.clone_object();
     dependents.write_to(&mut new.meta_mut().finalizers);
     let grace = grace_period(old, options);

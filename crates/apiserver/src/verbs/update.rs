@@ -143,6 +143,7 @@ pub(super) fn succeed(
             }
         }
     }
+    admission::may_update(subresource, &*new, old)?;
     let mut errors = validation::meta::object_meta_update(kind, new.meta(), old.meta());
     errors.extend(match subresource {
         Some(Subresource::Status) => new.strategy().validate_status_update(old),

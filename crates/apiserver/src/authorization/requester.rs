@@ -1,0 +1,65 @@
+//! Who asks, and what they may.
+
+use std::sync::Arc;
+
+use gantry_api::selector::FieldSelector;
+
+use super::{Attributes, Authorizer};
+use crate::pipeline::User;
+use crate::status::ApiError;
+
+tokio::task_local! {
+    static CURRENT: Requester;
+}
+
+/// Who asks, together with who decides what they may.
+#[derive(Clone)]
+pub(crate) struct Requester {
+    user: Arc<User>,
+    authorizer: Arc<Authorizer>,
+}
+
+impl Requester {
+    pub(crate) fn new(user: Arc<User>, authorizer: Arc<Authorizer>) -> Self {
+        Self { user, authorizer }
+    }
+
+    /// Who asks.
+    pub(crate) fn user(&self) -> &Arc<User> {
+        &self.user
+    }
+
+    /// Who decides.
+    pub(crate) fn authorizer(&self) -> &Authorizer {
+        &self.authorizer
+    }
+
+    /// The same request in the name of somebody else.
+    pub(crate) fn become_user(self, user: Arc<User>) -> Self {
+        Self { user, ..self }
+    }
+
+    /// Does something in the name of who asks: admission sees them in [`Requester::current`].
+    pub(crate) async fn scope<T>(&self, work: impl Future<Output = T>) -> T {
+        CURRENT.scope(self.clone(), work).await
+    }
+
+    /// Who asks for what is done here; nobody where the server does it of its own accord.
+    pub(crate) fn current() -> Option<Self> {
+        CURRENT.try_with(Self::clone).ok()
+    }
+}
+
+/// Whether who asks may do this; the error is the answer if not.
+pub(crate) fn authorize(requester: &Requester, attributes: &Attributes<'_>) -> Result<(), ApiError> {
+    authorize_selected(requester, attributes, None)
+}
+
+/// Whether who asks may do this to what `fields` select.
+pub(crate) fn authorize_selected(
+    requester: &Requester,
+    attributes: &Attributes<'_>,
+    fields: Option<&FieldSelector>,
+) -> Result<(), ApiError> {
+    requester.authorizer.authorize(&requester.user, attributes, fields)
+}
