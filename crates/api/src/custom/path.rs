@@ -74,11 +74,11 @@ impl JsonPath {
 
     /// The names of the fields, where the path is nothing but fields.
     pub(crate) fn fields(&self) -> Option<Vec<&str>> {
-        let field = |step| match step {
-            &Step::Field(ref name) => Some(name.as_str()),
+        let fields = self.0.iter().map(|step| match step {
+            Step::Field(name) => Some(name.as_str()),
             _ => None,
-        };
-        self.0.iter().map(field).collect()
+        });
+        fields.collect()
     }
 }
 

@@ -46,7 +46,7 @@ fn structure(errors: &mut ErrorList, schema: &JsonSchemaProps, level: Level, pat
     match items(schema) {
         Some(items) => structure(errors, items, Level::Item, &path.child("items"), depth + 1),
         None if schema.r#type == "array" => {
-            errors.push(Error::required(path.child("items"), "must be specified"))
+            errors.push(Error::required(path.child("items"), "must be specified"));
         }
         None => {}
     }
