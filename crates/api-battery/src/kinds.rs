@@ -211,7 +211,9 @@ fn reads(served: &Served) -> Vec<Step> {
 }
 
 fn writes(served: &Served, sample: &Value) -> Vec<Step> {
-    let name = if served.namespaced { "sample" } else { "${ns}-sample" };
+    let usual = if served.namespaced { "sample" } else { "${ns}-sample" };
+    // Some kinds take no such name.
+    let name = sample["metadata"]["name"].as_str().unwrap_or(usual);
     let (collection, object) = (served.collection(), format!("{}/{name}", served.collection()));
     let mut body = sample.clone();
     body["metadata"]["name"] = name.into();

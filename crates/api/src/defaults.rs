@@ -6,6 +6,7 @@ pub(crate) mod apiextensions;
 pub(crate) mod apps;
 pub(crate) mod batch;
 pub(crate) mod core;
+pub(crate) mod networking;
 pub(crate) mod pod;
 pub(crate) mod rbac;
 pub(crate) mod service;

@@ -92,6 +92,11 @@ pub mod events {
     pub use crate::generated::k8s::io::api::events::v1;
 }
 
+/// `networking.k8s.io/v1`: ingresses, network policies, the ranges of services.
+pub mod networking {
+    pub use crate::generated::k8s::io::api::networking::v1;
+}
+
 /// `policy/v1`: disruption budgets and evictions.
 pub mod policy {
     pub use crate::generated::k8s::io::api::policy::v1;

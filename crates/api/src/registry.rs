@@ -3,8 +3,7 @@
 use crate::kind::{Codec, Kind, Scope, Subresource};
 use crate::meta::v1::ObjectMeta;
 use crate::{
-    Resource, apiextensions, apps, authentication, authorization, batch, coordination, core, discovery,
-    events, node, policy, rbac, scheduling,
+    Resource, apiextensions, apps, authentication, authorization, batch, coordination, core, discovery, events, networking, node, policy, rbac, scheduling, storage,
 };
 
 /// Registers kinds: implements [`Resource`] for the type and adds the kind to the named list, such as [`all`].
@@ -213,6 +212,27 @@ kinds! {
         spec: [event_time, series, reporting_controller, reporting_instance, action, reason, regarding, related, note,
                r#type, deprecated_source, deprecated_first_timestamp, deprecated_last_timestamp, deprecated_count],
         status: []
+    }
+    networking::v1::IngressClass {
+        "networking.k8s.io" / "v1", "IngressClass", "ingressclasses", "ingressclass", short: [], categories: [],
+        Cluster, subresources: [], message: "k8s.io.api.networking.v1.IngressClass", spec: [spec], status: []
+    }
+    networking::v1::Ingress {
+        "networking.k8s.io" / "v1", "Ingress", "ingresses", "ingress", short: ["ing"], categories: [], Namespaced,
+        subresources: [Status], message: "k8s.io.api.networking.v1.Ingress", spec: [spec], status: [status]
+    }
+    networking::v1::IpAddress {
+        "networking.k8s.io" / "v1", "IPAddress", "ipaddresses", "ipaddress", short: ["ip"], categories: [], Cluster,
+        subresources: [], message: "k8s.io.api.networking.v1.IPAddress", spec: [spec], status: []
+    }
+    networking::v1::NetworkPolicy {
+        "networking.k8s.io" / "v1", "NetworkPolicy", "networkpolicies", "networkpolicy", short: ["netpol"],
+        categories: [], Namespaced, subresources: [], message: "k8s.io.api.networking.v1.NetworkPolicy",
+        spec: [spec], status: []
+    }
+    networking::v1::ServiceCidr {
+        "networking.k8s.io" / "v1", "ServiceCIDR", "servicecidrs", "servicecidr", short: [], categories: [], Cluster,
+        subresources: [Status], message: "k8s.io.api.networking.v1.ServiceCIDR", spec: [spec], status: [status]
     }
     policy::v1::PodDisruptionBudget {
         "policy" / "v1", "PodDisruptionBudget", "poddisruptionbudgets", "poddisruptionbudget", short: ["pdb"],

@@ -10,6 +10,7 @@ mod coordination;
 mod core;
 mod discovery;
 mod fields;
+mod networking;
 mod node;
 mod policy;
 mod rbac;

@@ -3,6 +3,7 @@
 //! Each function gets a value and its path and adds every rule that it breaks to the list, so that a client sees
 //! all mistakes at once. [`meta`] holds for all kinds; the rest is called by the kinds' strategies.
 
+mod addresses;
 pub(crate) mod apps;
 pub(crate) mod batch;
 mod common;
@@ -13,10 +14,13 @@ pub(crate) mod definition;
 pub(crate) mod disruption;
 pub(crate) mod endpoints;
 pub(crate) mod event;
+pub(crate) mod ingress;
+pub(crate) mod ingress_class;
 pub(crate) mod lease;
 pub mod meta;
 pub mod names;
 pub(crate) mod namespace;
+pub(crate) mod network_policy;
 pub(crate) mod node;
 pub(crate) mod pod;
 pub(crate) mod policy;
@@ -26,4 +30,5 @@ pub(crate) mod reviews;
 pub(crate) mod runtime_class;
 pub(crate) mod selector;
 pub(crate) mod service;
+pub(crate) mod service_cidr;
 pub(crate) mod storage;

@@ -85,4 +85,9 @@ judges! {
     "k8s.io.api.rbac.v1.RoleBinding": api::rbac::v1::RoleBinding;
     "k8s.io.api.rbac.v1.Role": api::rbac::v1::Role;
     "k8s.io.api.scheduling.v1.PriorityClass": api::scheduling::v1::PriorityClass;
+    "k8s.io.api.networking.v1.IngressClass": api::networking::v1::IngressClass;
+    "k8s.io.api.networking.v1.Ingress": api::networking::v1::Ingress;
+    "k8s.io.api.networking.v1.IPAddress": api::networking::v1::IPAddress;
+    "k8s.io.api.networking.v1.NetworkPolicy": api::networking::v1::NetworkPolicy;
+    "k8s.io.api.networking.v1.ServiceCIDR": api::networking::v1::ServiceCIDR;
 }

@@ -3,6 +3,7 @@
 pub(super) mod batch;
 pub(super) mod config;
 pub(super) mod event;
+pub(super) mod networking;
 pub(super) mod node;
 pub(super) mod pod;
 pub(super) mod policy;

@@ -77,6 +77,7 @@ fn name_problems(kind: &Kind, name: &str) -> Problems {
         ("", "Service") => names::dns1035_label(name),
         // Recorders put anything there that fits into a path.
         ("" | "events.k8s.io", "Event") => names::path_segment(name),
+        ("networking.k8s.io", "IPAddress") => super::addresses::canonical_ip(name),
         // Names of roles may have colons, as `system:node` has.
         ("rbac.authorization.k8s.io", _) => names::path_segment(name),
         _ => names::dns1123_subdomain(name),

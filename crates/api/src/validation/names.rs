@@ -80,6 +80,34 @@ pub fn dns1123_subdomain(text: &str) -> Problems {
     problems
 }
 
+/// A name for many hosts: a star in place of the first label.
+#[must_use]
+pub fn wildcard_dns1123_subdomain(text: &str) -> Problems {
+    let mut problems = Problems::new();
+    if text.len() > SUBDOMAIN_MAX {
+        problems.push(max_len(SUBDOMAIN_MAX));
+    }
+    if !text.strip_prefix("*.").is_some_and(|rest| rest.split('.').all(matches_label)) {
+        problems.push(pattern(
+            "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist \
+             of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character",
+            &format!(r"\*\.{SUBDOMAIN}"),
+            &["*.example.com"],
+        ));
+    }
+    problems
+}
+
+/// The part of a URL behind the host.
+#[must_use]
+pub fn http_path(text: &str) -> Problems {
+    let valid = |b: u8| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&b);
+    if !text.is_empty() && text.bytes().all(valid) {
+        return Problems::new();
+    }
+    vec![r"Invalid path (regex used for validation is '[A-Za-z0-9/\-._~%!$&'()*+,;=:]+')".to_owned()]
+}
+
 /// A DNS label that begins with a letter: the names of services.
 #[must_use]
 pub fn dns1035_label(text: &str) -> Problems {
@@ -366,6 +394,33 @@ mod tests {
             assert!(!qualified_name(bad).is_empty(), "{bad}");
         }
         assert!(qualified_name("/a").contains(&"prefix part must be non-empty".to_owned()));
+    }
+
+    #[test]
+    fn hosts_and_paths() {
+        for good in ["*.example.com", "*.a"] {
+            assert_eq!(wildcard_dns1123_subdomain(good), Problems::new(), "{good}");
+        }
+        for bad in ["*", "*.", "*.*.a", "a.*.b", "*a.b", "a.b"] {
+            assert!(!wildcard_dns1123_subdomain(bad).is_empty(), "{bad}");
+        }
+        assert_eq!(
+            wildcard_dns1123_subdomain("*"),
+            [
+                "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must \
+                 consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character \
+                 (e.g. '*.example.com', regex used for validation is \
+                 '\\*\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+            ]
+        );
+        assert_eq!(http_path("a/b-c%20'x'"), Problems::new());
+        for bad in ["", "a b", "a?b", "ä"] {
+            assert_eq!(
+                http_path(bad),
+                ["Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')"],
+                "{bad}"
+            );
+        }
     }
 
     #[test]

@@ -167,7 +167,9 @@ pub(super) fn has_generation(kind: &Kind) -> bool {
     kind.is_custom()
         || kind.has(Subresource::Scale)
         || matches!(kind.kind, "Pod" | "DaemonSet" | "EndpointSlice" | "PodTemplate" | "ResourceQuota")
-        || matches!(kind.kind, "CronJob" | "Job" | "PodDisruptionBudget" | "CustomResourceDefinition")
+        || matches!(kind.kind, "CronJob" | "Job" | "PodDisruptionBudget")
+        || matches!(kind.kind, "CustomResourceDefinition" | "Ingress" | "IngressClass")
+        || matches!(kind.kind, "NetworkPolicy")
 }
 
 fn generate_name(base: &str) -> String {

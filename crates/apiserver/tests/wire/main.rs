@@ -13,6 +13,7 @@ mod http;
 mod impersonation;
 mod kinds;
 mod lists;
+mod networking;
 mod node;
 mod nodes;
 mod objects;
