@@ -117,6 +117,11 @@ pub mod scheduling {
     pub use crate::generated::k8s::io::api::scheduling::v1;
 }
 
+/// `storage.k8s.io/v1`: classes of storage, and the drivers of volumes.
+pub mod storage {
+    pub use crate::generated::k8s::io::api::storage::v1;
+}
+
 /// `meta/v1`: what all kinds share.
 pub mod meta {
     pub use crate::generated::k8s::io::apimachinery::pkg::apis::meta::v1;

@@ -268,6 +268,36 @@ kinds! {
         categories: [], Cluster, subresources: [], message: "k8s.io.api.scheduling.v1.PriorityClass",
         spec: [value, global_default, description, preemption_policy], status: []
     }
+    storage::v1::CsiDriver {
+        "storage.k8s.io" / "v1", "CSIDriver", "csidrivers", "csidriver", short: [], categories: [], Cluster,
+        subresources: [], message: "k8s.io.api.storage.v1.CSIDriver", spec: [spec], status: []
+    }
+    storage::v1::CsiNode {
+        "storage.k8s.io" / "v1", "CSINode", "csinodes", "csinode", short: [], categories: [], Cluster,
+        subresources: [], message: "k8s.io.api.storage.v1.CSINode", spec: [spec], status: []
+    }
+    storage::v1::CsiStorageCapacity {
+        "storage.k8s.io" / "v1", "CSIStorageCapacity", "csistoragecapacities", "csistoragecapacity", short: [],
+        categories: [], Namespaced, subresources: [], message: "k8s.io.api.storage.v1.CSIStorageCapacity",
+        spec: [node_topology, storage_class_name, capacity, maximum_volume_size], status: []
+    }
+    storage::v1::StorageClass {
+        "storage.k8s.io" / "v1", "StorageClass", "storageclasses", "storageclass", short: ["sc"], categories: [],
+        Cluster, subresources: [], message: "k8s.io.api.storage.v1.StorageClass",
+        spec: [provisioner, parameters, reclaim_policy, mount_options, allow_volume_expansion, volume_binding_mode,
+               allowed_topologies],
+        status: []
+    }
+    storage::v1::VolumeAttachment {
+        "storage.k8s.io" / "v1", "VolumeAttachment", "volumeattachments", "volumeattachment", short: [],
+        categories: [], Cluster, subresources: [Status], message: "k8s.io.api.storage.v1.VolumeAttachment",
+        spec: [spec], status: [status]
+    }
+    storage::v1::VolumeAttributesClass {
+        "storage.k8s.io" / "v1", "VolumeAttributesClass", "volumeattributesclasses", "volumeattributesclass",
+        short: ["vac"], categories: [], Cluster, subresources: [],
+        message: "k8s.io.api.storage.v1.VolumeAttributesClass", spec: [driver_name, parameters], status: []
+    }
 }
 
 kinds! {

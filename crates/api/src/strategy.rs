@@ -16,6 +16,7 @@ mod policy;
 mod rbac;
 mod reviews;
 mod scheduling;
+mod storage;
 mod tables;
 
 /// A column of `kubectl get` (`meta.v1.TableColumnDefinition`).

@@ -7,6 +7,7 @@ pub(crate) const GONE_FROM_JSON: &[&str] = &["k8s.io.api.core.v1.PodSpec.workloa
 /// Fields, by the names that JSON's judge gives to type and field, that only Kubernetes 1.36 has. Their place on the
 /// wire is not known for certain, and a wrong number would read other data as theirs; so the schema leaves them out.
 pub(crate) const NUMBER_UNKNOWN: &[(&str, &str)] = &[
+    ("CSIDriverSpec", "preventPodSchedulingIfMissing"),
     ("PodSpec", "schedulingGroup"),
     ("PodStatus", "nodeAllocatableResourceClaimStatuses"),
     ("ResourceHealth", "message"),

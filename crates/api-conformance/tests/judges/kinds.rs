@@ -90,4 +90,10 @@ judges! {
     "k8s.io.api.networking.v1.IPAddress": api::networking::v1::IPAddress;
     "k8s.io.api.networking.v1.NetworkPolicy": api::networking::v1::NetworkPolicy;
     "k8s.io.api.networking.v1.ServiceCIDR": api::networking::v1::ServiceCIDR;
+    "k8s.io.api.storage.v1.CSIDriver": api::storage::v1::CSIDriver;
+    "k8s.io.api.storage.v1.CSINode": api::storage::v1::CSINode;
+    "k8s.io.api.storage.v1.CSIStorageCapacity": api::storage::v1::CSIStorageCapacity;
+    "k8s.io.api.storage.v1.StorageClass": api::storage::v1::StorageClass;
+    "k8s.io.api.storage.v1.VolumeAttachment": api::storage::v1::VolumeAttachment;
+    "k8s.io.api.storage.v1.VolumeAttributesClass": api::storage::v1::VolumeAttributesClass;
 }

@@ -11,6 +11,7 @@ pub(super) mod rbac;
 pub(super) mod scheduling;
 pub(super) mod service;
 pub(super) mod storage;
+pub(super) mod storage_class;
 pub(super) mod workload;
 
 use std::collections::BTreeMap;

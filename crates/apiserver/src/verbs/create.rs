@@ -169,7 +169,7 @@ pub(super) fn has_generation(kind: &Kind) -> bool {
         || matches!(kind.kind, "Pod" | "DaemonSet" | "EndpointSlice" | "PodTemplate" | "ResourceQuota")
         || matches!(kind.kind, "CronJob" | "Job" | "PodDisruptionBudget")
         || matches!(kind.kind, "CustomResourceDefinition" | "Ingress" | "IngressClass")
-        || matches!(kind.kind, "NetworkPolicy")
+        || matches!(kind.kind, "NetworkPolicy" | "CSIDriver")
 }
 
 fn generate_name(base: &str) -> String {

@@ -25,6 +25,7 @@ mod rbac;
 mod reviews;
 mod roles;
 mod server;
+mod storage;
 mod subresources;
 mod updates;
 mod views;
