@@ -5,11 +5,13 @@
 //! - [`scalars`]: the types whose JSON form differs from that of a message, such as [`scalars::Quantity`];
 //! - [`Resource`] and [`Object`]: what all kinds have in common, typed and type-erased;
 //! - [`Kind`] and [`registry`]: the facts of every kind that is served, and the way from a name to its code;
+//! - [`convert`]: kinds that are the same objects, such as the versions of a group;
 //! - [`selector`]: which objects a request or a controller is about;
 //! - [`schema`]: the descriptors with the merge semantics and rules that the wire does not say.
 
 mod convert;
 pub mod custom;
+pub mod convert;
 mod defaults;
 pub mod field;
 pub mod json;
@@ -65,11 +67,10 @@ pub mod authentication {
 /// `authorization.k8s.io/v1`: who may do what.
 pub mod authorization {
     pub use crate::generated::k8s::io::api::authorization::v1;
-}
-
 /// `autoscaling/v1`: the scale subresource.
+/// `autoscaling/v1` and `autoscaling/v2`: autoscalers, and the scale subresource.
 pub mod autoscaling {
-    pub use crate::generated::k8s::io::api::autoscaling::v1;
+    pub use crate::generated::k8s::io::api::autoscaling::{v1, v2};
 }
 
 /// `batch/v1`: jobs and cron jobs.

@@ -3,7 +3,7 @@
 use crate::kind::{Codec, Kind, Scope, Subresource};
 use crate::meta::v1::ObjectMeta;
 use crate::{
-    Resource, apiextensions, apps, authentication, authorization, batch, coordination, core, discovery, events, networking, node, policy, rbac, scheduling, storage,
+    Resource, apiextensions, apps, authentication, authorization, autoscaling, batch, coordination, core, discovery, events, networking, node, policy, rbac, scheduling, storage,
 };
 
 /// Registers kinds: implements [`Resource`] for the type and adds the kind to the named list, such as [`all`].
@@ -188,6 +188,16 @@ kinds! {
     apps::v1::StatefulSet {
         "apps" / "v1", "StatefulSet", "statefulsets", "statefulset", short: ["sts"], categories: ["all"], Namespaced,
         subresources: [Status, Scale], message: "k8s.io.api.apps.v1.StatefulSet", spec: [spec], status: [status]
+    }
+    autoscaling::v2::HorizontalPodAutoscaler {
+        "autoscaling" / "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", "horizontalpodautoscaler",
+        short: ["hpa"], categories: ["all"], Namespaced, subresources: [Status],
+        message: "k8s.io.api.autoscaling.v2.HorizontalPodAutoscaler", spec: [spec], status: [status]
+    }
+    autoscaling::v1::HorizontalPodAutoscaler {
+        "autoscaling" / "v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers", "horizontalpodautoscaler",
+        short: ["hpa"], categories: ["all"], Namespaced, subresources: [Status],
+        message: "k8s.io.api.autoscaling.v1.HorizontalPodAutoscaler", spec: [spec], status: [status]
     }
     batch::v1::CronJob {
         "batch" / "v1", "CronJob", "cronjobs", "cronjob", short: ["cj"], categories: ["all"], Namespaced,

@@ -5,6 +5,7 @@ use crate::field::ErrorList;
 
 mod apiextensions;
 mod apps;
+mod autoscaling;
 mod batch;
 mod coordination;
 mod core;

@@ -5,6 +5,7 @@
 
 mod addresses;
 pub(crate) mod apps;
+pub(crate) mod autoscaler;
 pub(crate) mod batch;
 mod common;
 mod conditions;

@@ -6,6 +6,7 @@ mod plain;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use gantry_api::convert::stored_kind;
 use gantry_api::grpc::api;
 use gantry_api::{Kind, Subresource, version};
 use sha2::{Digest as _, Sha256};
@@ -86,10 +87,9 @@ fn versions_by_group(kinds: &[&'static Kind], core: bool) -> Vec<(&'static str, 
 }
 
 /// Changes when objects of the kind are stored as another one: clients that migrate storage compare it.
-fn storage_version_hash(kind: &Kind) -> String {
-    // Both groups of events store the same objects.
-    let group = if kind.group == "events.k8s.io" { "" } else { kind.group };
-    let digest = Sha256::digest(format!("{group}/{}/{}", kind.storage_version(), kind.kind));
+fn storage_version_hash(kind: &'static Kind) -> String {
+    let stored = stored_kind(kind);
+    let digest = Sha256::digest(format!("{}/{}/{}", stored.group, stored.storage_version(), stored.kind));
     STANDARD.encode(&digest[..8])
 }
 
@@ -144,6 +144,7 @@ pub(crate) fn grpc(kinds: &[&'static Kind]) -> api::DiscoverResponse {
 mod tests {
     use gantry_api::Resource as _;
     use gantry_api::apps::v1::Deployment;
+    use gantry_api::autoscaling::{v1, v2};
     use gantry_api::core::v1::Pod;
 
     use super::*;
@@ -153,6 +154,9 @@ mod tests {
         assert_eq!(storage_version_hash(Pod::kind()), "xPOwRZ+Yhw8=");
         assert_eq!(storage_version_hash(Deployment::kind()), "8aSe+NMegvE=");
         assert_eq!(storage_version_hash(gantry_api::events::v1::Event::kind()), "r2yiGXH7wu8=");
+        for kind in [v1::HorizontalPodAutoscaler::kind(), v2::HorizontalPodAutoscaler::kind()] {
+            assert_eq!(storage_version_hash(kind), "qwQve8ut294=", "{kind:?}");
+        }
     }
 
     #[test]

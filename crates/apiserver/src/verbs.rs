@@ -13,6 +13,7 @@ mod patch;
 mod read;
 mod scale;
 mod update;
+mod versions;
 mod write;
 
 use std::collections::HashMap;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
+use gantry_api::convert::stored_kind;
 use gantry_api::core::v1::Event as CoreEvent;
 use gantry_api::meta::v1::{DeleteOptions, ObjectMeta, OwnerReference, Preconditions};
 use gantry_api::{Kind, Resource, registry};
@@ -45,6 +46,8 @@ pub async fn run(context: &Context) {
     let others: Vec<_> = registry::all()
         .iter()
         .filter(|kind| !shared.contains(&kind.plural) && !IGNORED.contains(&kind.plural))
+        // Each object once, whatever versions it is served in.
+        .filter(|kind| stored_kind(**kind) == **kind)
         .map(|kind| {
             let informer =
                 Informer::metadata(&context.client, kind).transform(lean).spawn(context.stop.clone());

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use gantry_api::convert::stored_kind;
 use gantry_api::core::v1::Namespace;
 use gantry_api::meta::v1::{DeleteOptions, ListOptions};
 use gantry_api::{Kind, Resource, registry};
@@ -59,7 +60,8 @@ async fn sync(
     let Some(namespace) = informer.store().get_key(&key).filter(|namespace| is_leaving(namespace)) else {
         return Ok(None);
     };
-    let kinds = registry::all().iter().filter(|kind| kind.namespaced());
+    let kinds =
+        registry::all().iter().copied().filter(|kind| kind.namespaced() && stored_kind(*kind) == *kind);
     let remains: Vec<Remains> = join_all(kinds.map(|kind| empty(context, kind, &key.name))).await;
     let namespaces = context.client.api::<Namespace>("");
     let is_empty = remains.iter().all(Remains::is_nothing);

@@ -1,6 +1,7 @@
 //! The words by which the command line names resources: `pods`, `po`, `deployment/web`, `deploy web db`, `all`.
 
 use anyhow::bail;
+use gantry_api::convert::stored_kind;
 use gantry_api::{Kind, registry};
 
 /// A kind, and the names of objects; no names stand for all.
@@ -50,6 +51,8 @@ pub fn selections(words: &[String]) -> anyhow::Result<Vec<Selection>> {
     for word in first.split(',') {
         let of_category: Vec<&'static Kind> =
             registry::all().iter().copied().filter(|kind| kind.categories.contains(&word)).collect();
+        // Each object once, whatever versions it is served in.
+        let of_category: Vec<_> = of_category.into_iter().filter(|kind| stored_kind(*kind) == *kind).collect();
         if of_category.is_empty() {
             selections.push(Selection { kind: kind(word)?, names: names.clone() });
         } else if names.is_empty() {
@@ -101,6 +104,8 @@ mod tests {
         }
         assert_eq!(kind("events").unwrap().group, "");
         assert_eq!(kind("events.events.k8s.io").unwrap().group, "events.k8s.io");
+        assert_eq!(kind("hpa").unwrap().version, "v2");
+        assert_eq!(kind("hpa.v1.autoscaling").unwrap().version, "v1");
         assert!(kind("widgets").is_err());
     }
 
@@ -112,6 +117,8 @@ mod tests {
         assert_eq!(selections(&words("po/a deploy/b")).unwrap().len(), 2);
         assert!(selections(&words("po/a b")).is_err());
         assert!(selections(&words("all x")).is_err());
+        let all = selections(&words("all")).unwrap();
+        assert_eq!(all.iter().filter(|s| s.kind.plural == "horizontalpodautoscalers").count(), 1);
         assert!(one("pods").is_err());
         assert_eq!(qualified(kind("deploy").unwrap(), "web"), "deployment.apps/web");
     }

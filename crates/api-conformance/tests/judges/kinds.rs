@@ -96,4 +96,6 @@ judges! {
     "k8s.io.api.storage.v1.StorageClass": api::storage::v1::StorageClass;
     "k8s.io.api.storage.v1.VolumeAttachment": api::storage::v1::VolumeAttachment;
     "k8s.io.api.storage.v1.VolumeAttributesClass": api::storage::v1::VolumeAttributesClass;
+    "k8s.io.api.autoscaling.v1.HorizontalPodAutoscaler": api::autoscaling::v1::HorizontalPodAutoscaler;
+    "k8s.io.api.autoscaling.v2.HorizontalPodAutoscaler": api::autoscaling::v2::HorizontalPodAutoscaler;
 }

@@ -1,5 +1,6 @@
 //! The tables of `kubectl get`: upstream's columns, and the cells of an object.
 
+pub(super) mod autoscaling;
 pub(super) mod batch;
 pub(super) mod config;
 pub(super) mod event;

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 pub(crate) use self::{
     handler::port,
-    resources::{quantity, requirements, resource_list},
+    resources::{container_resource, quantity, requirements, resource_list},
     scheduling::{node_selector, tolerations},
     update::update,
     volume::host_path,

@@ -53,7 +53,7 @@ pub(crate) fn resources(kinds: &[&'static Kind], group: &str, version: &str) -> 
     Some(list)
 }
 
-fn of_kind(kind: &Kind) -> Vec<Value> {
+fn of_kind(kind: &'static Kind) -> Vec<Value> {
     let mut resource = json!({
         "name": kind.plural,
         "singularName": kind.singular,

@@ -10,7 +10,7 @@ use rand::seq::IndexedRandom as _;
 use super::modify::may_have_happened;
 use super::options;
 use super::write::Sealed;
-use super::{Target, Verbs};
+use super::{Target, Verbs, versions};
 use crate::admission;
 use crate::cache::{Cache, Entry};
 use crate::status::{ApiError, Reason};
@@ -28,16 +28,18 @@ impl Verbs {
     pub async fn create(
         &self,
         target: &Target,
-        mut object: Box<dyn Object>,
+        object: Box<dyn Object>,
         options: &CreateOptions,
     ) -> Result<Arc<Entry>, ApiError> {
-        let cache = self.cache(target.kind)?;
+        let ruled = versions::ruled(target);
+        let cache = self.cache(ruled.kind)?;
         let dry_run = options::dry_run("CreateOptions", &options.dry_run)?;
         check_kind(target.kind, &*object)?;
         if target.kind.definition().is_some_and(|definition| definition.terminating()) {
             let message = "create not allowed while custom resource definition is terminating";
             return Err(ApiError::about(Reason::MethodNotAllowed, target.kind, "", message));
         }
+        let mut object = versions::ruled_object(ruled.kind, object)?;
         place(target, object.meta_mut())?;
         if !object.meta().resource_version.is_empty() {
             return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
@@ -53,9 +55,9 @@ impl Verbs {
             }
             // Kept only where another attempt may need it.
             let again = (left > 0).then(|| object.clone_object());
-            match (self.create_named(&cache, target.kind, object, dry_run).await, again) {
+            match (self.create_named(&cache, ruled.kind, object, dry_run).await, again) {
                 (Err(error), Some(again)) if error.reason() == Reason::AlreadyExists => object = again,
-                (outcome, _) => return outcome,
+                (outcome, _) => return versions::served(target.kind, outcome?),
             }
         }
     }
@@ -169,7 +171,7 @@ pub(super) fn has_generation(kind: &Kind) -> bool {
         || matches!(kind.kind, "Pod" | "DaemonSet" | "EndpointSlice" | "PodTemplate" | "ResourceQuota")
         || matches!(kind.kind, "CronJob" | "Job" | "PodDisruptionBudget")
         || matches!(kind.kind, "CustomResourceDefinition" | "Ingress" | "IngressClass")
-        || matches!(kind.kind, "NetworkPolicy" | "CSIDriver")
+        || matches!(kind.kind, "NetworkPolicy" | "CSIDriver" | "HorizontalPodAutoscaler")
 }
 
 fn generate_name(base: &str) -> String {

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::finalize::{namespace_is_held, nothing_holds};
 use super::modify::Next;
-use super::{Deleted, List, Target, Verbs, options};
+use super::{Deleted, List, Target, Verbs, options, versions};
 use crate::admission;
 use crate::cache::Entry;
 use crate::discovery;
@@ -32,9 +32,11 @@ impl Verbs {
         let dry_run = options::dry_run("DeleteOptions", &options.dry_run)?;
         let dependents = Dependents::of(options)?;
         admission::check_deletion(target.kind, &target.name)?;
+        let ruled = versions::ruled(target);
         let outcome =
-            self.modify(target, dry_run, |old| decide(old, options, dependents, Timestamp::now())).await?;
-        Ok(Deleted { entry: outcome.entry, finished: outcome.removed })
+            self.modify(&ruled, dry_run, |old| decide(old, options, dependents, Timestamp::now())).await?;
+        let entry = versions::served(target.kind, outcome.entry)?;
+        Ok(Deleted { entry, finished: outcome.removed })
     }
 
     /// Deletes the objects of a collection that `selection` matches. Returns them.

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::modify::Next;
 use super::update::{check_subresource, succeed};
-use super::{PatchType, Target, Verbs, options};
+use super::{PatchType, Target, Verbs, options, versions};
 use crate::cache::Entry;
 use crate::patch::Patch;
 use crate::status::ApiError;
@@ -29,10 +29,18 @@ impl Verbs {
         check_subresource(target.kind, subresource)?;
         let dry_run = options::dry_run("PatchOptions", &options.dry_run)?;
         let patch = Patch::parse(patch_type, &patch)?;
+        let ruled = versions::ruled(target);
         let outcome = self
-            .modify(target, dry_run, |old| {
-                let new = apply(&patch, old, options.field_validation == "Strict")?;
+            .modify(&ruled, dry_run, |old| {
+                let seen = if old.kind() == target.kind {
+                    None
+                } else {
+                    Some(versions::converted(old, target.kind)?)
+                };
+                let new =
+                    apply(&patch, seen.as_deref().unwrap_or(old), options.field_validation == "Strict")?;
                 same_place(target, &*new)?;
+                let new = versions::ruled_object(ruled.kind, new)?;
                 let next = succeed(subresource, new, old)?;
                 Ok(match next {
                     Next::Put(new) if new.equals(old) => Next::Keep,
@@ -40,7 +48,7 @@ impl Verbs {
                 })
             })
             .await?;
-        Ok(outcome.entry)
+        versions::served(target.kind, outcome.entry)
     }
 }
 

@@ -9,7 +9,7 @@ use gantry_api::{Kind, Object, Resource, Subresource, validation};
 
 use super::create::{check_kind, has_generation, place};
 use super::modify::Next;
-use super::{Target, Verbs, finalize, options};
+use super::{Target, Verbs, finalize, options, versions};
 use crate::admission;
 use crate::cache::Entry;
 use crate::status::{ApiError, Reason};
@@ -59,22 +59,24 @@ impl Verbs {
         &self,
         target: &Target,
         subresource: Option<Subresource>,
-        mut object: Box<dyn Object>,
+        object: Box<dyn Object>,
         options: &UpdateOptions,
     ) -> Result<Arc<Entry>, ApiError> {
         check_kind(target.kind, &*object)?;
         check_subresource(target.kind, subresource)?;
+        let ruled = versions::ruled(target);
+        let mut object = versions::ruled_object(ruled.kind, object)?;
         place(target, object.meta_mut())?;
         let dry_run = options::dry_run("UpdateOptions", &options.dry_run)?;
         let outcome = self
-            .modify(target, dry_run, |old| {
+            .modify(&ruled, dry_run, |old| {
                 check_unconditional(target, &*object)?;
                 let new = object.clone_object();
                 check_revision(target.kind, new.meta(), old.meta())?;
                 succeed(subresource, new, old)
             })
             .await?;
-        Ok(outcome.entry)
+        versions::served(target.kind, outcome.entry)
     }
 }
 

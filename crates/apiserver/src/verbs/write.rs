@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gantry_api::{Kind, Object};
+use gantry_api::{DecodeError, Kind, Object};
 use gantry_store::{Error, envelope};
 
 use super::Verbs;
@@ -40,7 +40,7 @@ impl Sealed {
             return stored.map_err(|reason| Error::Internal { reason });
         }
         let kind = storage::stored_kind(self.kind);
-        let internal = |error: prost::DecodeError| Error::Internal { reason: error.to_string() };
+        let internal = |error: DecodeError| Error::Internal { reason: error.to_string() };
         let raw = storage::to_stored(self.kind, &self.raw).map_err(internal)?;
         Ok(envelope::wrap(&kind.api_version(), kind.kind, &raw))
     }

@@ -4,6 +4,7 @@
 
 mod access;
 mod admission;
+mod autoscalers;
 mod bodies;
 mod contract;
 mod custom;

@@ -30,7 +30,7 @@ pub(crate) fn resource_list(errors: &mut ErrorList, list: &BTreeMap<String, Quan
 }
 
 /// What the name `cpu`, `memory`, `ephemeral-storage`, `hugepages-2Mi` stand for, or anything of a vendor.
-fn container_resource(errors: &mut ErrorList, name: &str, path: &Path) {
+pub(crate) fn container_resource(errors: &mut ErrorList, name: &str, path: &Path) {
     let problems = names::qualified_name(name);
     if !problems.is_empty() {
         return check(errors, path, name, problems);
