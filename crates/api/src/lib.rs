@@ -9,9 +9,8 @@
 //! - [`selector`]: which objects a request or a controller is about;
 //! - [`schema`]: the descriptors with the merge semantics and rules that the wire does not say.
 
-mod convert;
-pub mod custom;
 pub mod convert;
+pub mod custom;
 mod defaults;
 pub mod field;
 pub mod json;
@@ -67,7 +66,8 @@ pub mod authentication {
 /// `authorization.k8s.io/v1`: who may do what.
 pub mod authorization {
     pub use crate::generated::k8s::io::api::authorization::v1;
-/// `autoscaling/v1`: the scale subresource.
+}
+
 /// `autoscaling/v1` and `autoscaling/v2`: autoscalers, and the scale subresource.
 pub mod autoscaling {
     pub use crate::generated::k8s::io::api::autoscaling::{v1, v2};
