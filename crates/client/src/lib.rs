@@ -27,6 +27,7 @@ mod backoff;
 mod client;
 pub mod config;
 pub mod controller;
+mod custom;
 mod dynamic;
 mod error;
 #[cfg(test)]

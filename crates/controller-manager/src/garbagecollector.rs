@@ -18,6 +18,7 @@ use tracing::{debug, info};
 use crate::pod::Pod;
 use crate::{Context, Error};
 
+mod custom;
 mod decide;
 mod graph;
 
@@ -68,8 +69,10 @@ pub async fn run(context: &Context) {
         return;
     }
     let shutdown = queue.clone();
-    let collector = Collector { context, graph: &graph, queue: &queue };
+    let custom = custom::Custom::default();
+    let collector = Collector { context, graph: &graph, queue: &queue, custom: &custom };
     tokio::join!(
+        custom.follow(context, &feed),
         controller::run(queue.clone(), context.options.concurrent_gc_syncs, |uid| collector.sync(uid)),
         async {
             context.stop.cancelled().await;
@@ -128,6 +131,7 @@ struct Collector<'a> {
     context: &'a Context,
     graph: &'a Mutex<Graph>,
     queue: &'a WorkQueue<String>,
+    custom: &'a custom::Custom,
 }
 
 impl Collector<'_> {
@@ -160,7 +164,11 @@ impl Collector<'_> {
             return Ok(if owner.deleting && owner.foreground { Owner::Leaving } else { Owner::Present });
         }
         let (group, version) = reference.api_version.split_once('/').unwrap_or(("", &reference.api_version));
-        let Some(kind) = registry::by_kind(group, version, &reference.kind) else {
+        let known = match registry::by_kind(group, version, &reference.kind) {
+            Some(kind) => Some(kind),
+            None => self.custom.find(self.context, group, version, &reference.kind).await?,
+        };
+        let Some(kind) = known else {
             // Nobody can tell, so nothing is deleted.
             debug!(kind = reference.kind, version = reference.api_version, "the kind of an owner is unknown");
             return Ok(Owner::Present);

@@ -60,8 +60,10 @@ async fn sync(
     let Some(namespace) = informer.store().get_key(&key).filter(|namespace| is_leaving(namespace)) else {
         return Ok(None);
     };
-    let kinds =
-        registry::all().iter().copied().filter(|kind| kind.namespaced() && stored_kind(*kind) == *kind);
+    // What cannot be seen cannot be deleted: without the custom resources the namespace stays.
+    let custom = context.client.custom_resources().await?;
+    let kinds = registry::all().iter().copied().filter(|kind| stored_kind(*kind) == *kind).chain(custom);
+    let kinds = kinds.filter(|kind| kind.namespaced());
     let remains: Vec<Remains> = join_all(kinds.map(|kind| empty(context, kind, &key.name))).await;
     let namespaces = context.client.api::<Namespace>("");
     let is_empty = remains.iter().all(Remains::is_nothing);

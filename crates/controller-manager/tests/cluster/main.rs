@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod collection;
+mod custom;
 mod failover;
 mod nodes;
 mod pki;
