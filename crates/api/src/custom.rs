@@ -12,6 +12,7 @@ mod lists;
 mod object;
 mod path;
 mod prune;
+pub(crate) mod rules;
 pub(crate) mod schema;
 mod strict;
 
@@ -24,6 +25,7 @@ pub use strict::duplicates;
 
 pub(crate) use check::value as check_value;
 pub(crate) use defaulting::fill as fill_defaults;
+pub(crate) use format::allows as format_allows;
 pub(crate) use path::JsonPath;
 pub(crate) use prune::prune;
 
@@ -49,6 +51,8 @@ pub struct Definition {
     fields: Vec<(&'static str, Option<JsonPath>)>,
     warning: Option<String>,
     terminating: bool,
+    /// Whether there are rules as expressions.
+    has_rules: bool,
 }
 
 /// Where the parts of a Scale are.
@@ -92,6 +96,7 @@ impl Definition {
         let columns = &version.additional_printer_columns;
         let storage = spec.versions.iter().find(|version| version.storage);
         Ok(Self {
+            has_rules: rules::has_any(&schema),
             schema,
             published,
             storage_version: storage.unwrap_or(version).name.clone(),

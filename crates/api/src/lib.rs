@@ -9,6 +9,9 @@
 //! - [`selector`]: which objects a request or a controller is about;
 //! - [`schema`]: the descriptors with the merge semantics and rules that the wire does not say.
 
+mod cel;
+mod convert;
+pub mod custom;
 pub mod convert;
 pub mod custom;
 mod defaults;

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use prost::Message as _;
 use serde_json::{Map, Value};
 
-use super::{Definition, check, defaulting, lists, prune};
+use super::{Definition, check, defaulting, lists, prune, rules};
 use crate::Kind;
 use crate::autoscaling::v1::{Scale, ScaleSpec, ScaleStatus};
-use crate::field::{Error, ErrorList, Path};
+use crate::field::{Error, ErrorList, ErrorType, Path};
 use crate::grpc::api::CustomResource;
 use crate::meta::v1::ObjectMeta;
 use crate::object::{DecodeError, Object, ObjectStrategy};
@@ -117,7 +117,45 @@ impl CustomObject {
         let mut errors = check::object(&content, old.map(of).as_ref(), schema);
         errors.extend(self.scale_errors(definition));
         errors.extend(lists::check(&content, schema));
+        if definition.has_rules {
+            errors.extend(self.broken_rules(old, definition, &errors));
+        }
         errors
+    }
+
+    /// The rules that are expressions. What is not as the schema says is not asked about.
+    fn broken_rules(&self, old: Option<&Self>, definition: &Definition, errors: &[Error]) -> ErrorList {
+        let blocks = |error: &Error| {
+            matches!(
+                error.r#type,
+                ErrorType::NotSupported
+                    | ErrorType::Required
+                    | ErrorType::TooLong
+                    | ErrorType::TooMany
+                    | ErrorType::TypeInvalid
+            )
+        };
+        if errors.iter().any(blocks) {
+            let detail = "some validation rules were not checked because the object was invalid; correct the existing \
+                          errors to complete validation";
+            return vec![Error::invalid(Path::default(), "null", detail)];
+        }
+        rules::check(&self.seen_by_rules(), old.map(Self::seen_by_rules).as_ref(), &definition.schema)
+    }
+
+    /// What rules see of the object: of the metadata only the name.
+    fn seen_by_rules(&self) -> Map<String, Value> {
+        let mut seen = self.fields.clone();
+        let mut metadata = Map::new();
+        for (field, text) in [("name", &self.meta.name), ("generateName", &self.meta.generate_name)] {
+            if !text.is_empty() {
+                metadata.insert(field.to_owned(), text.as_str().into());
+            }
+        }
+        seen.insert("apiVersion".to_owned(), self.kind.api_version().into());
+        seen.insert("kind".to_owned(), self.kind.kind.into());
+        seen.insert("metadata".to_owned(), metadata.into());
+        seen
     }
 
     fn scale_errors(&self, definition: &Definition) -> ErrorList {

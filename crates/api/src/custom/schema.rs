@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use regex::Regex;
 use serde_json::Value;
 
+use super::rules::Rule;
 use crate::apiextensions::v1::JsonSchemaProps;
 use crate::scalars::JsonSchemaPropsOrBool;
 
@@ -19,6 +20,14 @@ pub enum SchemaError {
     Pattern {
         /// The pattern.
         pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A rule is no expression.
+    #[error("the rule {rule:?} is no expression: {reason}")]
+    Rule {
+        /// The rule.
+        rule: String,
         /// What is wrong with it.
         reason: String,
     },
@@ -43,6 +52,7 @@ pub(crate) struct Schema {
     pub(crate) int_or_string: bool,
     pub(crate) list: List,
     pub(crate) limits: Limits,
+    pub(crate) rules: Vec<Rule>,
     pub(crate) all_of: Vec<Schema>,
     pub(crate) any_of: Vec<Schema>,
     pub(crate) one_of: Vec<Schema>,
@@ -130,6 +140,7 @@ impl Schema {
             int_or_string: props.x_kubernetes_int_or_string,
             list,
             limits: Limits::of(props)?,
+            rules: props.x_kubernetes_validations.iter().map(Rule::compile).collect::<Result<_, _>>()?,
             all_of: all(&props.all_of)?,
             any_of: all(&props.any_of)?,
             one_of: all(&props.one_of)?,

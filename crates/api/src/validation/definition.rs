@@ -3,6 +3,7 @@
 mod conversion;
 mod lists;
 mod openapi;
+mod rules;
 mod structural;
 mod version;
 

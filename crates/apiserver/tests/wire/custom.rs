@@ -359,3 +359,36 @@ async fn metadata_alone_has_protobuf() {
     let answer = server.call(Method::GET, &format!("{WIDGETS}/a")).header(ACCEPT, &accept).send().await;
     assert_eq!((answer.status, answer.content_type().as_str()), (200, PROTOBUF));
 }
+
+#[tokio::test]
+async fn rules_hold_for_objects_and_their_changes() {
+    let server = Server::start().await;
+    let mut definition = definition();
+    definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["x-kubernetes-validations"] = json!([
+        {"rule": "self.color != 'blue' || self.replicas > 1", "message": "blue needs company", "fieldPath": ".replicas"},
+        {"rule": "self.replicas >= oldSelf.replicas", "messageExpression": "'not below ' + string(oldSelf.replicas)"},
+    ]);
+    define(&server, &definition).await;
+    let mut blue = widget("a");
+    blue["spec"]["color"] = json!("blue");
+    let refused = server.post(WIDGETS, &blue).await.fails(422, "Invalid");
+    assert_eq!(
+        refused["message"],
+        "Widget.example.com \"a\" is invalid: spec.replicas: Invalid value: \"object\": blue needs company"
+    );
+    blue["spec"]["replicas"] = json!(5);
+    server.post(WIDGETS, &blue).await.ok(201);
+    let path = format!("{WIDGETS}/a");
+    let refused = server.patch(&path, MERGE, &json!({"spec": {"replicas": 3}})).await.fails(422, "Invalid");
+    assert!(
+        refused["message"].as_str().unwrap().ends_with("spec: Invalid value: \"object\": not below 5"),
+        "{refused}"
+    );
+    server.patch(&path, MERGE, &json!({"spec": {"replicas": 6}})).await.ok(200);
+    let unchecked =
+        server.patch(&path, MERGE, &json!({"spec": {"replicas": "x"}})).await.fails(422, "Invalid");
+    assert!(
+        unchecked["message"].as_str().unwrap().contains("some validation rules were not checked"),
+        "{unchecked}"
+    );
+}

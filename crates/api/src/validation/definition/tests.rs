@@ -236,3 +236,26 @@ fn a_webhook_is_somewhere() {
         ]
     );
 }
+
+#[test]
+fn rules_are_expressions() {
+    let schema = json!({"type": "object", "properties": {
+        "a": {"type": "integer", "x-kubernetes-validations": [
+            {"rule": "self >"}, {"rule": ""}, {"rule": "other > 1"}, {"rule": "self > 1", "reason": "Because"},
+        ]},
+        "l": {"type": "array", "items": {"type": "integer", "x-kubernetes-validations": [{"rule": "self >= oldSelf"}]}},
+    }});
+    let texts = of_schema(schema);
+    let wanted = [
+        "S.properties[a].x-kubernetes-validations[0].rule: Invalid value: \"self >\": compilation failed: ERROR: \
+         <input>:1:7: Syntax error: mismatched input, expecting an expression",
+        "S.properties[a].x-kubernetes-validations[1].rule: Required value: rule is not specified",
+        "S.properties[a].x-kubernetes-validations[2].rule: Invalid value: \"other > 1\": compilation failed: ERROR: \
+         undeclared reference to 'other' (in container '')",
+        "S.properties[a].x-kubernetes-validations[3].reason: Unsupported value: \"Because\": supported values: \
+         \"FieldValueDuplicate\", \"FieldValueForbidden\", \"FieldValueInvalid\", \"FieldValueRequired\"",
+        "S.properties[l].items.x-kubernetes-validations[0].rule: Invalid value: \"self >= oldSelf\": oldSelf cannot be \
+         used on the uncorrelatable portion of the schema within S.properties[l].items",
+    ];
+    assert_eq!(texts, wanted);
+}

@@ -1,6 +1,6 @@
 //! The versions of a definition.
 
-use super::{openapi, structural};
+use super::{openapi, rules, structural};
 use crate::apiextensions::v1::{
     CustomResourceColumnDefinition, CustomResourceDefinitionSpec, CustomResourceDefinitionVersion,
     CustomResourceSubresourceScale, SelectableField,
@@ -54,6 +54,7 @@ fn one(errors: &mut ErrorList, version: &CustomResourceDefinitionVersion, path: 
         }
         openapi::schema(errors, schema, &path);
         errors.extend(structural::schema(schema, &path));
+        rules::all(errors, schema, &path);
     }
     if let Some(scale) = &subresources.scale {
         self::scale(errors, scale, &path.child("subresources"));
