@@ -5,20 +5,31 @@ use std::sync::Arc;
 
 use gantry_api::{Kind, registry};
 
-use crate::openapi::Documents;
+use crate::openapi::{Documents, Fixed};
 
 /// The kinds that are served at one moment, and the documents that describe them.
 pub(crate) struct Catalog {
     kinds: Vec<&'static Kind>,
     documents: Arc<Documents>,
+    fixed: Arc<Fixed>,
 }
 
 impl Catalog {
     /// The kinds of the registry and those of custom resources. Where both have a resource, it is the registry's.
     pub(crate) fn new(custom: impl IntoIterator<Item = &'static Kind>) -> Self {
+        Self::over(custom, Arc::default())
+    }
+
+    /// The same with other custom resources. The documents of all other kinds are kept.
+    pub(crate) fn with(&self, custom: impl IntoIterator<Item = &'static Kind>) -> Self {
+        Self::over(custom, self.fixed.clone())
+    }
+
+    fn over(custom: impl IntoIterator<Item = &'static Kind>, fixed: Arc<Fixed>) -> Self {
         let mut kinds: Vec<_> = registry::all().iter().chain(registry::reviews()).copied().collect();
         kinds.extend(custom);
-        Self { documents: Arc::new(Documents::new(kinds.clone())), kinds }
+        let documents = Arc::new(Documents::new(kinds.clone(), fixed.clone()));
+        Self { kinds, documents, fixed }
     }
 
     /// All of them.

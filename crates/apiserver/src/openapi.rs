@@ -19,9 +19,13 @@ use gantry_api::Kind;
 
 use crate::discovery;
 
+/// The documents of the registry's kinds, which custom resources do not change, by their paths.
+pub(crate) type Fixed = OnceLock<BTreeMap<String, Arc<Document>>>;
+
 /// The documents of a server that serves some kinds.
 pub(crate) struct Documents {
     kinds: Vec<&'static Kind>,
+    fixed: Arc<Fixed>,
     v2: OnceLock<Arc<Document>>,
     v3: OnceLock<Index>,
 }
@@ -33,9 +37,9 @@ struct Index {
 }
 
 impl Documents {
-    /// Of these kinds. Nothing is made before somebody asks.
-    pub(crate) fn new(kinds: Vec<&'static Kind>) -> Self {
-        Self { kinds, v2: OnceLock::new(), v3: OnceLock::new() }
+    /// Of these kinds. Nothing is made before somebody asks, and what is `fixed` only once.
+    pub(crate) fn new(kinds: Vec<&'static Kind>, fixed: Arc<Fixed>) -> Self {
+        Self { kinds, fixed, v2: OnceLock::new(), v3: OnceLock::new() }
     }
 
     /// The document of version 2, which is about everything.
@@ -56,18 +60,35 @@ impl Documents {
     }
 
     fn index(&self) -> &Index {
-        self.v3.get_or_init(|| Index::build(&self.kinds))
+        self.v3.get_or_init(|| Index::build(&self.kinds, &self.fixed))
     }
 }
 
+/// The documents of version 3 of some paths.
+fn documents(
+    kinds: &[&'static Kind],
+    paths: impl IntoIterator<Item = String>,
+) -> BTreeMap<String, Arc<Document>> {
+    // One at a time: as values they take many times of what is kept.
+    let made = paths.into_iter().filter_map(|path| {
+        let document = v3::document(kinds, &path)?;
+        Some((path, Arc::new(Document::new(&document, &protobuf::V3))))
+    });
+    made.collect()
+}
+
 impl Index {
-    fn build(kinds: &[&'static Kind]) -> Self {
-        let mut documents = BTreeMap::new();
-        for path in v3::paths(kinds) {
-            // One at a time: as values they take many times of what is kept.
-            if let Some(document) = v3::document(kinds, &path) {
-                documents.insert(path, Arc::new(Document::new(&document, &protobuf::V3)));
-            }
+    fn build(kinds: &[&'static Kind], fixed: &Fixed) -> Self {
+        let known: Vec<_> = kinds.iter().copied().filter(|kind| !kind.is_custom()).collect();
+        let fixed = fixed.get_or_init(|| documents(&known, v3::paths(&known)));
+        let custom = v3::paths(kinds).into_iter().filter(|path| {
+            let of_path =
+                |kind: &&'static Kind| kind.is_custom() && prefix(kind.group, kind.version) == *path;
+            !fixed.contains_key(path) || kinds.iter().any(of_path)
+        });
+        let mut documents = documents(kinds, custom);
+        for (path, document) in fixed {
+            documents.entry(path.clone()).or_insert_with(|| document.clone());
         }
         let links: serde_json::Map<_, _> = documents
             .iter()

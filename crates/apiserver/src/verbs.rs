@@ -205,7 +205,8 @@ impl Verbs {
 
     /// Serves these custom resources beside the registry's kinds from now on.
     pub(crate) fn serve(&self, custom: impl IntoIterator<Item = &'static Kind>) {
-        *self.catalog.write() = Arc::new(Catalog::new(custom));
+        let next = self.catalog().with(custom);
+        *self.catalog.write() = Arc::new(next);
     }
 
     pub(crate) fn custom(&self) -> &Resources {
