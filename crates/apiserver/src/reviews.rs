@@ -55,6 +55,8 @@ pub(crate) fn answer(
 /// A question in a namespace says no other one.
 fn place(kind: &Kind, namespace: &str, question: &mut dyn Object) -> Result<(), ApiError> {
     let meta = question.meta_mut();
+    // Clients that write protobuf write a time that is none.
+    meta.creation_timestamp.take_if(|time| *time == Time::default());
     if kind.namespaced() && meta.namespace.is_empty() {
         namespace.clone_into(&mut meta.namespace);
     }

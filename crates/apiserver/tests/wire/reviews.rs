@@ -1,5 +1,8 @@
 //! Questions about access: answered, not stored.
 
+use gantry_api::authorization::v1::{NonResourceAttributes, SelfSubjectAccessReview};
+use gantry_api::scalars::Time;
+use gantry_store::envelope;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -128,4 +131,12 @@ async fn questions_are_created_and_nothing_else() {
         .await;
     assert_eq!((wire.status, wire.content_type().as_str()), (201, PROTOBUF));
     assert!(wire.body.starts_with(b"k8s\0"));
+    // As client-go writes it: with a time of creation that is none.
+    let mut review = SelfSubjectAccessReview::default();
+    review.metadata.get_or_insert_default().creation_timestamp = Some(Time::default());
+    review.spec.get_or_insert_default().non_resource_attributes =
+        Some(NonResourceAttributes { path: "/version".to_owned(), verb: "get".to_owned() });
+    let body = envelope::encode("authorization.k8s.io/v1", "SelfSubjectAccessReview", &review);
+    let answer = server.call(Method::POST, SELF).body(PROTOBUF, body).send().await.ok(201);
+    assert_eq!((&answer["metadata"], &answer["status"]), (&json!({}), &json!({"allowed": true})));
 }
