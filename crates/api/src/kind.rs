@@ -33,6 +33,8 @@ pub enum Subresource {
     Exec,
     /// `finalize`: a namespace's finalizers.
     Finalize,
+    /// `token`: a token of a service account, as `authentication.k8s.io/v1` TokenRequest.
+    Token,
 }
 
 impl Subresource {
@@ -46,6 +48,7 @@ impl Subresource {
             Self::Log => "log",
             Self::Exec => "exec",
             Self::Finalize => "finalize",
+            Self::Token => "token",
         }
     }
 }

@@ -154,7 +154,7 @@ kinds! {
     }
     core::v1::ServiceAccount {
         "" / "v1", "ServiceAccount", "serviceaccounts", "serviceaccount", short: ["sa"], categories: [], Namespaced,
-        subresources: [], message: "k8s.io.api.core.v1.ServiceAccount",
+        subresources: [Token], message: "k8s.io.api.core.v1.ServiceAccount",
         spec: [secrets, image_pull_secrets, automount_service_account_token], status: []
     }
     core::v1::Service {
@@ -317,6 +317,10 @@ kinds! {
         "authentication.k8s.io" / "v1", "SelfSubjectReview", "selfsubjectreviews", "selfsubjectreview", short: [],
         categories: [], Cluster, subresources: [], message: "k8s.io.api.authentication.v1.SelfSubjectReview",
         spec: [], status: [status]
+    }
+    authentication::v1::TokenReview {
+        "authentication.k8s.io" / "v1", "TokenReview", "tokenreviews", "tokenreview", short: [], categories: [], Cluster,
+        subresources: [], message: "k8s.io.api.authentication.v1.TokenReview", spec: [spec], status: [status]
     }
     authorization::v1::LocalSubjectAccessReview {
         "authorization.k8s.io" / "v1", "LocalSubjectAccessReview", "localsubjectaccessreviews",

@@ -19,6 +19,7 @@ use crate::rest;
 use crate::server::{self, Server};
 use crate::split::Split;
 use crate::status::ApiError;
+use crate::tokens::{Authenticator, FileError, Issuer, KeyError, StaticTokens};
 use crate::verbs::Verbs;
 
 /// Why the server does not start.
@@ -39,6 +40,12 @@ pub enum Error {
     /// The default roles cannot be read.
     #[error(transparent)]
     Roles(#[from] TableError),
+    /// A key of tokens cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The file of tokens cannot be used.
+    #[error(transparent)]
+    Tokens(#[from] FileError),
     /// A kind that decides about requests is not served.
     #[error(transparent)]
     Authorizer(#[from] ApiError),
@@ -50,7 +57,10 @@ pub struct App {
     verbs: Arc<Verbs>,
     nodes: Nodes,
     authorizer: Arc<Authorizer>,
+    authenticator: Arc<Authenticator>,
     defaults: Arc<Defaults>,
+    /// Where others find the keys that verify tokens.
+    keys: String,
 }
 
 impl App {
@@ -67,7 +77,19 @@ impl App {
         let verbs = Verbs::new(store, options.settings(port));
         let defaults = Arc::new(Defaults::load()?);
         let authorizer = Arc::new(Authorizer::new(&verbs, &defaults)?);
-        Ok(Self { server, verbs, nodes, authorizer, defaults })
+        let issuer = Issuer::load(&options.tokens())?.map(Arc::new);
+        let file =
+            options.token_auth_file.as_deref().map(StaticTokens::load).transpose()?.unwrap_or_default();
+        let authenticator = Arc::new(Authenticator::new(Arc::clone(&verbs), issuer, file));
+        Ok(Self {
+            server,
+            verbs,
+            nodes,
+            authorizer,
+            authenticator,
+            defaults,
+            keys: options.service_account_jwks_uri.clone(),
+        })
     }
 
     /// The addresses that are listened on.
@@ -87,8 +109,9 @@ impl App {
         let services =
             grpc::Services { verbs: Arc::clone(&self.verbs), nodes: self.nodes.clone(), stop: stop.clone() };
         let grpc = grpc::routes(services)?;
-        let rest = rest::Rest::new(Arc::clone(&self.verbs), self.nodes, checks, stop.clone());
-        let service = pipeline::wrap(Split::new(grpc, rest), Arc::clone(&self.authorizer));
+        let rest = rest::Rest::new(Arc::clone(&self.verbs), self.nodes, checks, self.keys, stop.clone());
+        let service =
+            pipeline::wrap(Split::new(grpc, rest), Arc::clone(&self.authorizer), self.authenticator);
         // The caches and the store outlive the drain: requests under way still need them.
         let end = CancellationToken::new();
         let caches = tokio::spawn(Arc::clone(&self.verbs).run(end.clone()));

@@ -32,7 +32,7 @@ pub(crate) fn verbs(kind: &Kind) -> &'static [&'static str] {
 pub(crate) fn subresource_verbs(subresource: Subresource) -> &'static [&'static str] {
     match subresource {
         Subresource::Status | Subresource::Scale => &["get", "patch", "update"],
-        Subresource::Binding => &["create"],
+        Subresource::Binding | Subresource::Token => &["create"],
         Subresource::Log => &["get"],
         Subresource::Exec => &["create", "get"],
         Subresource::Finalize => &["update"],
@@ -48,6 +48,7 @@ pub(crate) fn subresource_kind(
         Subresource::Scale => ("autoscaling", "v1", "Scale"),
         Subresource::Binding => ("", "v1", "Binding"),
         Subresource::Exec => ("", "v1", "PodExecOptions"),
+        Subresource::Token => ("authentication.k8s.io", "v1", "TokenRequest"),
         Subresource::Status | Subresource::Log | Subresource::Finalize => {
             (kind.group, kind.version, kind.kind)
         }
@@ -123,6 +124,7 @@ pub(crate) fn grpc(kinds: &[&'static Kind]) -> api::DiscoverResponse {
             let message = match subresource {
                 Subresource::Scale => "k8s.io.api.autoscaling.v1.Scale",
                 Subresource::Binding => "k8s.io.api.core.v1.Binding",
+                Subresource::Token => "k8s.io.api.authentication.v1.TokenRequest",
                 _ => kind.wire_message(),
             };
             resources.push(api::Resource {

@@ -24,4 +24,5 @@ pub mod server;
 mod split;
 pub mod status;
 mod table;
+mod tokens;
 pub mod verbs;

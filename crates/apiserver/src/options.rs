@@ -14,6 +14,7 @@ use gantry_telemetry::{CommonFlags, config};
 use crate::config::ApiServerConfiguration;
 use crate::nodes::NodeTlsFiles;
 use crate::server::TlsFiles;
+use crate::tokens;
 use crate::verbs::{Settings, Tolerations};
 
 /// The API server of a Gantry cluster: gRPC and the Kubernetes REST API on one TLS port.
@@ -79,6 +80,34 @@ pub struct Options {
     /// The authority whose certificates identify clients (PEM).
     #[arg(long, value_name = "FILE")]
     pub client_ca_file: PathBuf,
+
+    /// The key that signs the tokens of service accounts (PEM: RSA, or ECDSA of P-256); without it, there are none.
+    #[arg(long, value_name = "FILE", requires = "service_account_issuer")]
+    pub service_account_signing_key_file: Option<PathBuf>,
+
+    /// A key that verifies the tokens of service accounts, beside the one that signs; may be repeated.
+    #[arg(long, value_delimiter = ',', value_name = "FILE")]
+    pub service_account_key_file: Vec<PathBuf>,
+
+    /// Whose tokens those of service accounts are, such as https://kubernetes.default.svc; of several, the first signs.
+    #[arg(long, value_delimiter = ',', value_name = "URL")]
+    pub service_account_issuer: Vec<String>,
+
+    /// Whom the tokens of service accounts are for; by default the issuers.
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub api_audiences: Vec<String>,
+
+    /// The longest time that a token of a service account is valid.
+    #[arg(long, value_name = "DURATION", value_parser = token_duration)]
+    pub service_account_max_token_expiration: Option<Duration>,
+
+    /// Where others find the keys that verify tokens; by default at this server.
+    #[arg(long, default_value = "", value_name = "URL", hide_default_value = true)]
+    pub service_account_jwks_uri: String,
+
+    /// A file of tokens and their users: token,user,uid,"group,group" on each line.
+    #[arg(long, value_name = "FILE")]
+    pub token_auth_file: Option<PathBuf>,
 
     /// The authority that signed the kubelets' certificates (PEM); without it, no logs and no exec.
     #[arg(long, value_name = "FILE")]
@@ -155,6 +184,15 @@ fn duration(text: &str) -> Result<Duration, String> {
     u64::try_from(parsed.duration).map(Duration::from_nanos).map_err(|_| invalid())
 }
 
+/// Shorter tokens than upstream's shortest are of no use.
+fn token_duration(text: &str) -> Result<Duration, String> {
+    let duration = duration(text)?;
+    if duration < Duration::from_secs(3600) {
+        return Err(format!("{text:?} is less than 1h, the shortest time that clients count on"));
+    }
+    Ok(duration)
+}
+
 impl Options {
     /// Reads a command line, and the configuration file that it names.
     pub fn load(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, config::Error> {
@@ -176,6 +214,22 @@ impl Options {
             certificate: self.tls_cert_file.clone(),
             key: self.tls_private_key_file.clone(),
             client_ca: self.client_ca_file.clone(),
+        }
+    }
+
+    /// The keys of tokens, and what tokens say.
+    pub(crate) fn tokens(&self) -> tokens::Settings {
+        let issuers = self.service_account_issuer.clone();
+        tokens::Settings {
+            signing_key: self.service_account_signing_key_file.clone(),
+            keys: self.service_account_key_file.clone(),
+            audiences: if self.api_audiences.is_empty() {
+                issuers.clone()
+            } else {
+                self.api_audiences.clone()
+            },
+            issuers,
+            max_expiration: self.service_account_max_token_expiration,
         }
     }
 

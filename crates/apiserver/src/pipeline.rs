@@ -31,6 +31,7 @@ pub(crate) use user::{
 use middleware::layer;
 
 use crate::authorization::Authorizer;
+use crate::tokens::Authenticator;
 
 /// The largest body of a request: as etcd's limit allows, and upstream's.
 pub const MAX_BODY: usize = 3 << 20;
@@ -40,6 +41,7 @@ pub const MAX_BODY: usize = 3 << 20;
 pub(crate) fn wrap<S>(
     handler: S,
     authorizer: Arc<Authorizer>,
+    authenticator: Arc<Authenticator>,
 ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
 + Clone
 + Send
@@ -53,7 +55,7 @@ where
         .layer(layer(head::Head))
         .layer(layer(trace::Trace))
         .layer(layer(panic::CatchPanic))
-        .layer(layer(authentication::Authentication::new(authorizer)))
+        .layer(layer(authentication::Authentication::new(authorizer, authenticator)))
         .layer(layer(impersonation::Impersonation))
         .layer(layer(InFlight::default()))
         .layer(layer(deadline::Deadline))

@@ -13,6 +13,7 @@ mod query;
 mod resource;
 mod watch;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use gantry_api::meta::v1::StatusDetails;
@@ -38,12 +39,20 @@ struct Inner {
     verbs: Arc<Verbs>,
     nodes: Nodes,
     checks: Checks,
+    /// Where others find the keys that verify tokens; empty for here.
+    keys: String,
     stop: CancellationToken,
 }
 
 impl Rest {
-    pub(crate) fn new(verbs: Arc<Verbs>, nodes: Nodes, checks: Checks, stop: CancellationToken) -> Self {
-        Self(Arc::new(Inner { verbs, nodes, checks, stop }))
+    pub(crate) fn new(
+        verbs: Arc<Verbs>,
+        nodes: Nodes,
+        checks: Checks,
+        keys: String,
+        stop: CancellationToken,
+    ) -> Self {
+        Self(Arc::new(Inner { verbs, nodes, checks, keys, stop }))
     }
 
     /// Answers a request; an error is an answer too.
@@ -83,6 +92,11 @@ impl Inner {
                 documents::health(&self.checks, *ready, check.as_deref(), query).await
             }
             Route::Metrics => documents::metrics(),
+            Route::OpenId | Route::Keys => {
+                let issuer = user.authenticator().issuer().map(AsRef::as_ref);
+                let address: SocketAddr = self.verbs.settings().advertise.into();
+                Ok(documents::openid(issuer, matches!(route, Route::Keys), &self.keys, address))
+            }
             Route::OpenApi(rest) => openapi::answer(catalog.documents(), rest, headers, &parameters).await,
             Route::Version => documents::version(&Accept::of(headers, Some(true))?),
             route => match documents::aggregated(catalog.kinds(), route, headers) {

@@ -2,8 +2,9 @@
 
 mod access;
 mod rules;
+mod token;
 
-use gantry_api::authentication::v1::{SelfSubjectReview, SelfSubjectReviewStatus, UserInfo};
+use gantry_api::authentication::v1::{SelfSubjectReview, SelfSubjectReviewStatus, TokenReview, UserInfo};
 use gantry_api::authorization::v1::{
     LocalSubjectAccessReview, SelfSubjectAccessReview, SelfSubjectRulesReview, SubjectAccessReview,
 };
@@ -16,7 +17,7 @@ use crate::pipeline::User;
 use crate::status::ApiError;
 
 /// Answers a question that who asks puts in `namespace`, which is empty for those about the cluster.
-pub(crate) fn answer(
+pub(crate) async fn answer(
     requester: &Requester,
     namespace: &str,
     mut question: Box<dyn Object>,
@@ -47,6 +48,10 @@ pub(crate) fn answer(
     } else if let Some(review) = question.downcast_mut::<SelfSubjectReview>() {
         review.metadata.get_or_insert_default().creation_timestamp = Some(Time::now());
         review.status = Some(SelfSubjectReviewStatus { user_info: Some(info(requester.user())) });
+    }
+    if let Some(review) = question.downcast_mut::<TokenReview>() {
+        let spec = review.spec.get_or_insert_default();
+        review.status = Some(token::status(requester.authenticator(), spec).await?);
     }
     let raw = question.encode();
     Ok(Entry::new(kind, namespace.into(), 0, &raw, Attributes::default()))

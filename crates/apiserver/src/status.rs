@@ -207,6 +207,12 @@ impl ApiError {
         Self::broken_rules(&subject, errors, details(kind.group, kind.kind, name), name)
     }
 
+    /// What is no object of a registered kind breaks every rule in `errors`.
+    #[must_use]
+    pub fn invalid_of(group: &str, kind: &str, name: &str, errors: &ErrorList) -> Self {
+        Self::broken_rules(&format!("{kind}.{group}"), errors, details(group, kind, name), name)
+    }
+
     /// The question breaks every rule in `errors`. Questions have no name, and upstream names no kind.
     #[must_use]
     pub fn invalid_review(kind: &Kind, errors: &ErrorList) -> Self {

@@ -7,6 +7,7 @@ use gantry_api::selector::FieldSelector;
 use super::{Attributes, Authorizer};
 use crate::pipeline::User;
 use crate::status::ApiError;
+use crate::tokens::Authenticator;
 
 tokio::task_local! {
     static CURRENT: Requester;
@@ -17,11 +18,16 @@ tokio::task_local! {
 pub(crate) struct Requester {
     user: Arc<User>,
     authorizer: Arc<Authorizer>,
+    authenticator: Arc<Authenticator>,
 }
 
 impl Requester {
-    pub(crate) fn new(user: Arc<User>, authorizer: Arc<Authorizer>) -> Self {
-        Self { user, authorizer }
+    pub(crate) fn new(
+        user: Arc<User>,
+        authorizer: Arc<Authorizer>,
+        authenticator: Arc<Authenticator>,
+    ) -> Self {
+        Self { user, authorizer, authenticator }
     }
 
     /// Who asks.
@@ -32,6 +38,11 @@ impl Requester {
     /// Who decides.
     pub(crate) fn authorizer(&self) -> &Authorizer {
         &self.authorizer
+    }
+
+    /// Who tells whose tokens are.
+    pub(crate) fn authenticator(&self) -> &Authenticator {
+        &self.authenticator
     }
 
     /// The same request in the name of somebody else.

@@ -17,6 +17,7 @@ use crate::discovery;
 use crate::reviews;
 use crate::status::ApiError;
 use crate::table;
+use crate::tokens;
 use crate::verbs::{PatchType, Target, Verbs, WatchItem};
 
 /// See [`super::Services`].
@@ -39,7 +40,7 @@ impl Service {
         match subresource {
             None if registry::is_review(target.kind) => {
                 let question = object::decode(target.kind, request.object)?;
-                Ok(object::reply(&reviews::answer(user, &target.namespace, question)?))
+                Ok(object::reply(&reviews::answer(user, &target.namespace, question).await?))
             }
             None => {
                 let object = object::decode(target.kind, request.object)?;
@@ -51,6 +52,10 @@ impl Service {
             Some(Subresource::Binding) => {
                 let binding = object::decode_as(request.object)?;
                 Ok(object::reply(&*self.verbs.bind(&target, binding, &options).await?))
+            }
+            Some(Subresource::Token) => {
+                let wanted = object::decode_as(request.object)?;
+                Ok(object::reply_as(&tokens::create(&self.verbs, user, &target, wanted).await?))
             }
             Some(other) => Err(unsupported(&target, other, "create")),
         }

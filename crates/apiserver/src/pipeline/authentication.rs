@@ -1,4 +1,4 @@
-//! Who asks: the user of the connection's certificate.
+//! Who asks: the user of the connection's certificate, or else of the token.
 
 use std::sync::Arc;
 
@@ -10,16 +10,29 @@ use super::middleware::{Middleware, Next, run};
 use super::{Class, User, reply};
 use crate::authorization::{Authorizer, Requester};
 use crate::status::ApiError;
+use crate::tokens::Authenticator;
 
-/// The TLS connection has put its user into the request; a token is refused, as nothing here can verify one.
+/// The TLS connection has put its user into the request; a client with a certificate is known by it, whatever its token.
 #[derive(Clone)]
 pub(super) struct Authentication {
     authorizer: Arc<Authorizer>,
+    authenticator: Arc<Authenticator>,
 }
 
 impl Authentication {
-    pub(super) fn new(authorizer: Arc<Authorizer>) -> Self {
-        Self { authorizer }
+    pub(super) fn new(authorizer: Arc<Authorizer>, authenticator: Arc<Authenticator>) -> Self {
+        Self { authorizer, authenticator }
+    }
+
+    /// The user of a token; nobody where it is nobody's.
+    async fn of_token(&self, token: &str) -> Option<Arc<User>> {
+        match self.authenticator.identify(token, &[]).await {
+            Ok(known) => known.map(|known| Arc::new(known.user)),
+            Err(reason) => {
+                tracing::debug!(reason, "a token is refused");
+                None
+            }
+        }
     }
 }
 
@@ -27,13 +40,21 @@ impl Middleware for Authentication {
     async fn call(self, mut request: Request<Body>, next: impl Next) -> Response<Body> {
         let class = Class::of(&request);
         let user = request.extensions().get::<Arc<User>>().cloned();
-        let user = user.unwrap_or_else(|| Arc::new(User::anonymous()));
-        let anonymous = !user.is_authenticated();
-        // A client with a certificate is known by it; one that claims to be someone by a token is not believed.
-        if anonymous && (bearer(request.headers()).is_some() || class.grpc && !class.health) {
+        let mut user = user.unwrap_or_else(|| Arc::new(User::anonymous()));
+        let token = bearer(request.headers()).map(str::to_owned);
+        if !user.is_authenticated()
+            && let Some(token) = token
+        {
+            // Who claims to be someone is not served as nobody.
+            let Some(known) = self.of_token(&token).await else {
+                return reply::error(class.grpc, &ApiError::unauthorized());
+            };
+            user = known;
+        }
+        if !user.is_authenticated() && class.grpc && !class.health {
             return reply::error(class.grpc, &ApiError::unauthorized());
         }
-        let requester = Requester::new(user.clone(), self.authorizer);
+        let requester = Requester::new(user.clone(), self.authorizer, self.authenticator);
         request.extensions_mut().insert(user);
         request.extensions_mut().insert(requester.clone());
         requester.scope(run(next, request)).await

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use gantry_api::Kind;
 use gantry_telemetry::health::{self, Checks};
-use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use prost::Message;
 use serde::de::DeserializeOwned;
@@ -16,9 +16,10 @@ use tonic::body::Body;
 
 use super::accept::{Accept, Format, JSON, PROTOBUF};
 use super::encode::{from_json, pretty, respond, text};
-use super::path::{Route, not_found};
+use super::path::{Route, no_page, not_found};
 use crate::discovery;
 use crate::status::ApiError;
+use crate::tokens::{self, Issuer};
 
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
@@ -46,6 +47,19 @@ pub(super) async fn health(
 pub(super) fn metrics() -> Result<Response<Body>, ApiError> {
     let metrics = health::metrics().map_err(ApiError::internal)?;
     Ok(respond(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", metrics))
+}
+
+/// What others need who verify tokens; nothing where there are none.
+pub(super) fn openid(issuer: Option<&Issuer>, keys: bool, address: &str, own: SocketAddr) -> Response<Body> {
+    let Some(issuer) = issuer else { return no_page() };
+    let (document, media_type) = if keys {
+        (tokens::key_set(issuer), "application/jwk-set+json")
+    } else {
+        (tokens::configuration(issuer, address, &own.to_string()), JSON)
+    };
+    let mut response = respond(StatusCode::OK, media_type, document.to_string());
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
+    response
 }
 
 /// `/version`.

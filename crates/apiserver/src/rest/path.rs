@@ -21,6 +21,10 @@ pub(super) enum Route {
     Metrics,
     /// `/openapi/...`: the rest of the path.
     OpenApi(String),
+    /// `/.well-known/openid-configuration`.
+    OpenId,
+    /// `/openid/v1/jwks`.
+    Keys,
     /// `/`: the paths there are.
     Paths,
     /// `/api`.
@@ -69,6 +73,8 @@ pub(super) fn parse(path: &str) -> Result<Route, ApiError> {
         ["readyz", check] => Route::Health { ready: true, check: Some((*check).to_owned()) },
         ["version"] => Route::Version,
         ["metrics"] => Route::Metrics,
+        [".well-known", "openid-configuration"] => Route::OpenId,
+        ["openid", "v1", "jwks"] => Route::Keys,
         ["openapi", rest @ ..] => Route::OpenApi(rest.join("/")),
         ["api"] => Route::Core,
         ["apis"] => Route::Groups,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use gantry_api::authentication::v1::TokenRequest;
 use gantry_api::autoscaling::v1::Scale;
 use gantry_api::core::v1::Binding;
 use gantry_api::custom::CustomObject;
@@ -21,9 +22,11 @@ use crate::cache::Entry;
 use crate::reviews;
 use crate::status::ApiError;
 use crate::table::IncludeObject;
+use crate::tokens;
 use crate::verbs::{PatchType, Target};
 
 const SCALE: (&str, &str) = ("autoscaling/v1", "Scale");
+const TOKEN: (&str, &str) = ("authentication.k8s.io/v1", "TokenRequest");
 const SCALE_MESSAGE: &str = "k8s.io.api.autoscaling.v1.Scale";
 
 /// A request about a resource, after routing and authorization.
@@ -100,7 +103,7 @@ pub(super) async fn handle(
         call.read().await?
     } else {
         let body = RawBody::read(&parts.headers, body).await?;
-        if gantry_api::registry::is_review(kind) { call.ask(&body)? } else { call.write(body).await? }
+        if gantry_api::registry::is_review(kind) { call.ask(&body).await? } else { call.write(body).await? }
     };
     if let Some(warning) = kind.definition().as_ref().and_then(|definition| definition.warning()) {
         encode::warn(&mut response, &[warning.to_owned()]);
@@ -175,6 +178,7 @@ impl Call<'_> {
         match (self.verb, self.subresource) {
             ("create", None) => self.create(body).await,
             ("create", Some(Subresource::Binding)) => self.bind(body).await,
+            ("create", Some(Subresource::Token)) => self.token(body).await,
             ("update", None | Some(Subresource::Status | Subresource::Finalize)) => self.update(body).await,
             ("update", Some(Subresource::Scale)) => self.update_scale(body).await,
             ("patch", None | Some(Subresource::Status | Subresource::Scale)) => self.patch(body).await,
@@ -217,10 +221,10 @@ impl Call<'_> {
     }
 
     /// Answers a question.
-    fn ask(self, body: &RawBody) -> Result<Response<Body>, ApiError> {
+    async fn ask(self, body: &RawBody) -> Result<Response<Body>, ApiError> {
         self.query.create()?;
         let (question, warnings) = body::object(body, self.target.kind, self.validation())?;
-        let answer = reviews::answer(self.user, &self.target.namespace, question)?;
+        let answer = reviews::answer(self.user, &self.target.namespace, question).await?;
         self.reply(StatusCode::CREATED, &Arc::new(answer), &warnings)
     }
 
@@ -236,6 +240,20 @@ impl Call<'_> {
             ..Default::default()
         };
         encode::message(StatusCode::CREATED, &self.accept, ("v1", "Status"), &success)
+    }
+
+    async fn token(self, body: RawBody) -> Result<Response<Body>, ApiError> {
+        self.query.create()?;
+        let expected = Expected {
+            api_version: TOKEN.0.to_owned(),
+            kind: TOKEN.1,
+            message: "k8s.io.api.authentication.v1.TokenRequest",
+        };
+        let (request, warnings): (TokenRequest, _) = body::message(&body, &expected, self.validation())?;
+        let made = tokens::create(&self.inner.verbs, self.user, &self.target, request).await?;
+        let mut response = encode::message(StatusCode::CREATED, &self.accept, TOKEN, &made)?;
+        encode::warn(&mut response, &warnings);
+        Ok(response)
     }
 
     async fn update(self, body: RawBody) -> Result<Response<Body>, ApiError> {

@@ -28,6 +28,7 @@ mod roles;
 mod server;
 mod storage;
 mod subresources;
+mod tokens;
 mod updates;
 mod views;
 mod watches;

@@ -1,0 +1,103 @@
+//! Whose a token is.
+
+use std::sync::Arc;
+
+use gantry_api::Resource;
+use gantry_api::core::v1::{Node, Pod, Secret, ServiceAccount};
+use jiff::Timestamp;
+
+use super::Issuer;
+use super::claims::{Claims, Found, Reference, check_object};
+use super::file::StaticTokens;
+use crate::pipeline::User;
+use crate::status::ApiError;
+use crate::verbs::Verbs;
+
+/// Whose a token is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub(crate) user: User,
+    /// Those who asked and for whom the token is.
+    pub(crate) audiences: Vec<String>,
+}
+
+/// Tells whose tokens are.
+pub(crate) struct Authenticator {
+    verbs: Arc<Verbs>,
+    issuer: Option<Arc<Issuer>>,
+    file: StaticTokens,
+}
+
+impl Authenticator {
+    pub(crate) fn new(verbs: Arc<Verbs>, issuer: Option<Arc<Issuer>>, file: StaticTokens) -> Self {
+        Self { verbs, issuer, file }
+    }
+
+    /// What signs tokens, where something does.
+    pub(crate) fn issuer(&self) -> Option<&Arc<Issuer>> {
+        self.issuer.as_ref()
+    }
+
+    /// Whose a token is that is for one of `audiences`, or for the API where that is empty. The error says why it is
+    /// nobody's; nothing is said of what is no token.
+    pub(crate) async fn identify(&self, token: &str, audiences: &[String]) -> Result<Option<Known>, String> {
+        let own = self.issuer.as_ref().map(|issuer| issuer.audiences()).unwrap_or_default();
+        let wanted = if audiences.is_empty() { own } else { audiences };
+        if let Some(user) = self.file.get(token) {
+            // What such a token says of audiences is nothing: it is for the API.
+            let audiences = wanted.iter().filter(|one| own.contains(one)).cloned().collect();
+            return Ok(Some(Known { user: user.clone(), audiences }));
+        }
+        let Some(issuer) = &self.issuer else { return Ok(None) };
+        let Some(claims) = issuer.verify(token) else { return Ok(None) };
+        let audiences = claims.audiences(wanted)?;
+        self.check(&claims, Timestamp::now().as_second()).await?;
+        Ok(Some(Known { user: claims.user(), audiences }))
+    }
+
+    /// Whether a token is still valid: in its time, and with all that it needs.
+    async fn check(&self, claims: &Claims, now: i64) -> Result<(), String> {
+        claims.check_time(now)?;
+        let private = &claims.private;
+        let namespace = private.namespace.as_str();
+        self.object::<ServiceAccount>("service account", namespace, Some(&private.serviceaccount), now)
+            .await?;
+        self.object::<Secret>("secret", namespace, private.secret.as_ref(), now).await?;
+        self.object::<Pod>("pod", namespace, private.pod.as_ref(), now).await?;
+        // A token of a pod names its node, too, which may go before the pod.
+        if private.pod.is_none() {
+            self.object::<Node>("node", "", private.node.as_ref(), now).await?;
+        }
+        Ok(())
+    }
+
+    async fn object<T: Resource>(
+        &self,
+        what: &str,
+        namespace: &str,
+        wanted: Option<&Reference>,
+        now: i64,
+    ) -> Result<(), String> {
+        let Some(wanted) = wanted else { return Ok(()) };
+        let found = self.find::<T>(namespace, &wanted.name).await;
+        let found = found.map_err(|error| format!("the {what} cannot be read: {error}"))?;
+        check_object(what, wanted, found.as_ref(), now)
+    }
+
+    async fn find<T: Resource>(&self, namespace: &str, name: &str) -> Result<Option<Found>, ApiError> {
+        let cache = self.verbs.cache(T::kind())?;
+        let key = if namespace.is_empty() { name.to_owned() } else { format!("{namespace}/{name}") };
+        let entry = match cache.peek(&key) {
+            Some(entry) => Some(entry),
+            // It may be newer than the cache.
+            None => cache.get(&key).await?,
+        };
+        let Some(entry) = entry else { return Ok(None) };
+        let object = entry.object()?;
+        let meta = object.meta();
+        Ok(Some(Found {
+            uid: meta.uid.clone(),
+            deleted: meta.deletion_timestamp.as_ref().map(|time| time.seconds),
+        }))
+    }
+}
