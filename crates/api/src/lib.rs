@@ -10,8 +10,6 @@
 //! - [`schema`]: the descriptors with the merge semantics and rules that the wire does not say.
 
 mod cel;
-mod convert;
-pub mod custom;
 pub mod convert;
 pub mod custom;
 mod defaults;
