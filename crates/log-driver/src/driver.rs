@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::cri::{Record, Splitter, Stream};
+use crate::tap::Tap;
 use crate::{LogFile, RotationPolicy};
 
 /// As much as a pipe holds.
@@ -88,25 +89,37 @@ impl Options {
 /// When the pipes cannot be read.
 pub fn run(options: Options, stdout: OwnedFd, stderr: OwnedFd, ready: OwnedFd) -> io::Result<()> {
     let mut sink = Sink::new(options);
+    // Before the container begins, so that nobody who attaches to it comes too early. Without it, nobody can.
+    let mut tap = Tap::open(&sink.options.path)
+        .inspect_err(|error| eprintln!("{}: no socket to attach to: {error}", sink.options.path.display()))
+        .ok();
     drop(ready);
     let mut inputs = [Some(Input::new(Stream::Stdout, stdout)), Some(Input::new(Stream::Stderr, stderr))];
     let mut buffer = vec![0; READ_SIZE];
     while inputs.iter().any(Option::is_some) {
-        let ready = wait(&inputs)?;
+        let ready = wait(&inputs, tap.as_ref())?;
+        if let Some(tap) = &mut tap {
+            tap.serve();
+        }
         for (input, ready) in inputs.iter_mut().zip(ready) {
             let Some(open) = input.as_mut().filter(|_| ready) else { continue };
-            if !open.transfer(&mut buffer, &mut sink)? {
+            if !open.transfer(&mut buffer, &mut sink, tap.as_mut())? {
                 *input = None;
             }
         }
     }
+    // The log is complete, and says so, before anybody is waited for.
+    drop(sink);
+    if let Some(tap) = tap {
+        tap.finish();
+    }
     Ok(())
 }
 
-/// Waits until something can be read, and says from which.
-fn wait(inputs: &[Option<Input>; 2]) -> io::Result<[bool; 2]> {
-    let mut polled: Vec<PollFd<'_>> =
-        inputs.iter().flatten().map(|i| PollFd::new(i.pipe.as_fd(), PollFlags::POLLIN)).collect();
+/// Waits until something is to be done, and says which input can be read.
+fn wait(inputs: &[Option<Input>; 2], tap: Option<&Tap>) -> io::Result<[bool; 2]> {
+    let inputs_polled = inputs.iter().flatten().map(|i| PollFd::new(i.pipe.as_fd(), PollFlags::POLLIN));
+    let mut polled: Vec<PollFd<'_>> = inputs_polled.chain(tap.into_iter().flat_map(Tap::polled)).collect();
     loop {
         match poll(&mut polled, PollTimeout::NONE) {
             Ok(_) => break,
@@ -131,7 +144,7 @@ impl Input {
     }
 
     /// Moves what can be read now; `false` when the output has ended.
-    fn transfer(&mut self, buffer: &mut [u8], sink: &mut Sink) -> io::Result<bool> {
+    fn transfer(&mut self, buffer: &mut [u8], sink: &mut Sink, tap: Option<&mut Tap>) -> io::Result<bool> {
         let read = loop {
             match self.pipe.read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -146,6 +159,9 @@ impl Input {
             self.splitter.feed(&buffer[..read], &mut emit);
         }
         sink.flush(time);
+        if let Some(tap) = tap.filter(|_| read > 0) {
+            tap.push(stream, &buffer[..read]);
+        }
         Ok(read > 0)
     }
 }
@@ -262,6 +278,50 @@ mod tests {
         let mut texts = texts(&path);
         texts.sort();
         assert_eq!(texts, ["stderr F error", "stdout F one", "stdout P two"]);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn output_is_told_as_it_comes() {
+        use crate::attach::Attached;
+        let dir = tempfile::tempdir().unwrap();
+        // Longer than the path of a socket can be.
+        let path = dir.path().join("a".repeat(100)).join("b".repeat(100)).join("0.log");
+        let options = Options { path: path.clone(), policy: RotationPolicy::default() };
+        let (mut out, mut err, driver) = start(options);
+        let mut attached = Attached::to(&path).await.unwrap();
+        let mut leaves = Attached::to(&path).await.unwrap();
+        io::Write::write_all(&mut out, b"# ").unwrap();
+        assert_eq!(attached.next().await.unwrap(), Some((Stream::Stdout, "# ".into())));
+        assert_eq!(leaves.next().await.unwrap(), Some((Stream::Stdout, "# ".into())));
+        drop(leaves);
+        io::Write::write_all(&mut err, b"no\n").unwrap();
+        assert_eq!(attached.next().await.unwrap(), Some((Stream::Stderr, "no\n".into())));
+        drop((out, err));
+        assert_eq!(attached.next().await.unwrap(), None);
+        driver.join().unwrap().unwrap();
+        assert!(Attached::to(&path).await.is_err());
+        assert_eq!(texts(&path), ["stderr F no", "stdout P # "]);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_listener_that_does_not_listen_is_cut_off() {
+        use crate::attach::Attached;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("0.log");
+        let options = Options { path: path.clone(), policy: RotationPolicy::default() };
+        let (mut out, err, driver) = start(options);
+        let mut attached = Attached::to(&path).await.unwrap();
+        let much = b"much\n".repeat(1_000_000);
+        tokio::task::spawn_blocking(move || io::Write::write_all(&mut out, &much).unwrap()).await.unwrap();
+        let end = loop {
+            match attached.next().await {
+                Ok(Some(_)) => {}
+                end => break end,
+            }
+        };
+        assert_eq!(end.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        drop(err);
+        driver.join().unwrap().unwrap();
     }
 
     #[test]

@@ -13,6 +13,8 @@ use crate::support::{Node, until};
 fn records(path: &Path) -> Vec<(String, String)> {
     let mut files: Vec<_> =
         fs::read_dir(path.parent().unwrap()).unwrap().map(|e| e.unwrap().path()).collect();
+    // Beside the log there may be a socket.
+    files.retain(|file| file.extension().is_none_or(|extension| extension != "attach"));
     files.sort();
     // The current file has the shortest name and the youngest records.
     files.rotate_left(1);
