@@ -27,6 +27,8 @@ pub enum Subresource {
     Scale,
     /// `binding`: assigns a pod to a node.
     Binding,
+    /// `eviction`: deletes a pod if its disruption budget allows it.
+    Eviction,
     /// `log`: a container's output.
     Log,
     /// `exec`: a command in a container.
@@ -45,6 +47,7 @@ impl Subresource {
             Self::Status => "status",
             Self::Scale => "scale",
             Self::Binding => "binding",
+            Self::Eviction => "eviction",
             Self::Log => "log",
             Self::Exec => "exec",
             Self::Finalize => "finalize",

@@ -13,6 +13,7 @@ mod cel;
 pub mod convert;
 pub mod custom;
 mod defaults;
+pub mod disruption;
 pub mod field;
 pub mod json;
 mod kind;

@@ -32,7 +32,7 @@ pub(crate) fn verbs(kind: &Kind) -> &'static [&'static str] {
 pub(crate) fn subresource_verbs(subresource: Subresource) -> &'static [&'static str] {
     match subresource {
         Subresource::Status | Subresource::Scale => &["get", "patch", "update"],
-        Subresource::Binding | Subresource::Token => &["create"],
+        Subresource::Binding | Subresource::Eviction | Subresource::Token => &["create"],
         Subresource::Log => &["get"],
         Subresource::Exec => &["create", "get"],
         Subresource::Finalize => &["update"],
@@ -47,6 +47,7 @@ pub(crate) fn subresource_kind(
     match subresource {
         Subresource::Scale => ("autoscaling", "v1", "Scale"),
         Subresource::Binding => ("", "v1", "Binding"),
+        Subresource::Eviction => ("policy", "v1", "Eviction"),
         Subresource::Exec => ("", "v1", "PodExecOptions"),
         Subresource::Token => ("authentication.k8s.io", "v1", "TokenRequest"),
         Subresource::Status | Subresource::Log | Subresource::Finalize => {
@@ -125,6 +126,7 @@ pub(crate) fn grpc(kinds: &[&'static Kind]) -> api::DiscoverResponse {
                 Subresource::Scale => "k8s.io.api.autoscaling.v1.Scale",
                 Subresource::Binding => "k8s.io.api.core.v1.Binding",
                 Subresource::Token => "k8s.io.api.authentication.v1.TokenRequest",
+                Subresource::Eviction => "k8s.io.api.policy.v1.Eviction",
                 _ => kind.wire_message(),
             };
             resources.push(api::Resource {

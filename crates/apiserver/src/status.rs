@@ -343,6 +343,14 @@ impl ApiError {
         self.0.status.details = Some(details);
         self
     }
+    /// The server failed, for a reason that upstream has no word for: the Status carries none.
+    #[must_use]
+    pub fn without_reason(message: impl Into<String>) -> Self {
+        let mut error = Self::new(Reason::InternalError, message);
+        error.0.status.reason.clear();
+        error
+    }
+
 
     /// The same with a cause added to its details.
     #[must_use]

@@ -6,6 +6,7 @@
 mod binding;
 mod create;
 mod delete;
+mod eviction;
 mod finalize;
 mod modify;
 pub(crate) mod options;

@@ -6,6 +6,7 @@ use gantry_api::apps::v1::{Deployment, ReplicaSet};
 use gantry_api::coordination::v1::Lease;
 use gantry_api::core::v1::{Endpoints, Node, PersistentVolumeClaim, Service};
 use gantry_api::discovery::v1::EndpointSlice;
+use gantry_api::policy::v1::PodDisruptionBudget;
 use gantry_api::{Resource, selector};
 use gantry_client::{Client, Informer, Recorder, WorkQueue, Writer};
 use thiserror::Error;
@@ -75,6 +76,8 @@ pub struct Context {
     pub claims: Informer<PersistentVolumeClaim>,
     /// The namespaces in which something was deleted or ended: their quotas are counted again.
     pub released: WorkQueue<String>,
+    /// Disruption budgets.
+    pub budgets: Informer<PodDisruptionBudget>,
 }
 
 /// The index of pods by node.
@@ -115,6 +118,7 @@ impl Context {
             leases: lean::<Lease>(&client).namespace(NODE_LEASES).spawn(stop.clone()),
             claims: lean(&client).spawn(stop.clone()),
             released: WorkQueue::new("resource_quota"),
+            budgets: lean(&client).spawn(stop.clone()),
             client,
             stop,
         }
@@ -133,6 +137,7 @@ impl Context {
             ("nodes", self.nodes.has_synced()),
             ("leases", self.leases.has_synced()),
             ("persistentvolumeclaims", self.claims.has_synced()),
+            ("poddisruptionbudgets", self.budgets.has_synced()),
         ];
         informers.into_iter().filter(|(_, synced)| !synced).map(|(name, _)| name).collect()
     }

@@ -9,6 +9,7 @@
 mod config;
 mod context;
 pub mod deployment;
+pub mod disruption;
 pub mod endpoints;
 pub mod endpointslice;
 pub mod garbagecollector;

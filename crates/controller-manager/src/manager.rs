@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::{
-    Context, Options, deployment, endpoints, endpointslice, garbagecollector, namespace, nodeipam,
-    nodelifecycle, podgc, replicaset, resourcequota, volumeprotection,
+    Context, Options, deployment, disruption, endpoints, endpointslice, garbagecollector, namespace,
+    nodeipam, nodelifecycle, podgc, replicaset, resourcequota, volumeprotection,
 };
 
 /// The health port.
@@ -107,6 +107,7 @@ async fn control(context: &Context) {
         Box::pin(podgc::run(context)),
         Box::pin(resourcequota::run(context)),
         Box::pin(volumeprotection::run(context)),
+        Box::pin(disruption::run(context)),
     ];
     info!(controllers = controllers.len(), "controllers started");
     join_all(controllers).await;

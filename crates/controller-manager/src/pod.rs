@@ -12,8 +12,9 @@ use prost::Message;
 
 /// The cost that an owner gives to a pod's deletion.
 pub(crate) const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
-/// The only condition that is kept.
+/// The conditions that are kept.
 const READY: &str = "Ready";
+pub(crate) const DISRUPTION_TARGET: &str = "DisruptionTarget";
 
 /// A pod.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -156,10 +157,13 @@ impl Pod {
             spec.tolerations.shrink_to_fit();
         }
         if let Some(status) = &mut self.status {
-            status.conditions.retain(|condition| condition.r#type == READY);
+            let kept = |r#type: &str| matches!(r#type, READY | DISRUPTION_TARGET);
+            status.conditions.retain(|condition| kept(&condition.r#type));
             for condition in &mut status.conditions {
                 condition.message = String::new();
-                condition.reason = String::new();
+                if condition.r#type == READY {
+                    condition.reason = String::new();
+                }
             }
             status.conditions.shrink_to_fit();
             status.container_statuses.shrink_to_fit();

@@ -57,6 +57,10 @@ impl Service {
                 let wanted = object::decode_as(request.object)?;
                 Ok(object::reply_as(&tokens::create(&self.verbs, user, &target, wanted).await?))
             }
+            Some(Subresource::Eviction) => {
+                let eviction = object::decode_as(request.object)?;
+                Ok(object::reply_as(&self.verbs.evict(&target, eviction, &options).await?))
+            }
             Some(other) => Err(unsupported(&target, other, "create")),
         }
     }

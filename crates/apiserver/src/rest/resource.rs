@@ -8,6 +8,7 @@ use gantry_api::autoscaling::v1::Scale;
 use gantry_api::core::v1::Binding;
 use gantry_api::custom::CustomObject;
 use gantry_api::meta::v1::{DeleteOptions, ListOptions, PatchOptions};
+use gantry_api::policy::v1::Eviction;
 use gantry_api::{Kind, Subresource};
 use http::{Method, Request, Response, StatusCode};
 use tonic::body::Body;
@@ -179,6 +180,7 @@ impl Call<'_> {
             ("create", None) => self.create(body).await,
             ("create", Some(Subresource::Binding)) => self.bind(body).await,
             ("create", Some(Subresource::Token)) => self.token(body).await,
+            ("create", Some(Subresource::Eviction)) => self.evict(body).await,
             ("update", None | Some(Subresource::Status | Subresource::Finalize)) => self.update(body).await,
             ("update", Some(Subresource::Scale)) => self.update_scale(body).await,
             ("patch", None | Some(Subresource::Status | Subresource::Scale)) => self.patch(body).await,
@@ -252,6 +254,20 @@ impl Call<'_> {
         let (request, warnings): (TokenRequest, _) = body::message(&body, &expected, self.validation())?;
         let made = tokens::create(&self.inner.verbs, self.user, &self.target, request).await?;
         let mut response = encode::message(StatusCode::CREATED, &self.accept, TOKEN, &made)?;
+        encode::warn(&mut response, &warnings);
+        Ok(response)
+    }
+
+    async fn evict(self, body: RawBody) -> Result<Response<Body>, ApiError> {
+        let options = self.query.create()?;
+        let expected = Expected {
+            api_version: "policy/v1".to_owned(),
+            kind: "Eviction",
+            message: "k8s.io.api.policy.v1.Eviction",
+        };
+        let (eviction, warnings): (Eviction, _) = body::message(&body, &expected, self.validation())?;
+        let success = self.inner.verbs.evict(&self.target, eviction, &options).await?;
+        let mut response = encode::message(StatusCode::CREATED, &self.accept, ("v1", "Status"), &success)?;
         encode::warn(&mut response, &warnings);
         Ok(response)
     }

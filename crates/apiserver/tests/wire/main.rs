@@ -9,6 +9,7 @@ mod bodies;
 mod contract;
 mod custom;
 mod documents;
+mod eviction;
 mod exec;
 mod http;
 mod impersonation;

@@ -4,6 +4,7 @@
 
 mod collection;
 mod custom;
+mod disruption;
 mod failover;
 mod nodes;
 mod pki;
