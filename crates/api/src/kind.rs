@@ -33,6 +33,10 @@ pub enum Subresource {
     Log,
     /// `exec`: a command in a container.
     Exec,
+    /// `attach`: a running container's own streams.
+    Attach,
+    /// `portforward`: connections to a pod's ports.
+    PortForward,
     /// `finalize`: a namespace's finalizers.
     Finalize,
     /// `token`: a token of a service account, as `authentication.k8s.io/v1` TokenRequest.
@@ -50,6 +54,8 @@ impl Subresource {
             Self::Eviction => "eviction",
             Self::Log => "log",
             Self::Exec => "exec",
+            Self::Attach => "attach",
+            Self::PortForward => "portforward",
             Self::Finalize => "finalize",
             Self::Token => "token",
         }

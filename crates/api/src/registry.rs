@@ -133,8 +133,8 @@ kinds! {
     }
     core::v1::Pod {
         "" / "v1", "Pod", "pods", "pod", short: ["po"], categories: ["all"], Namespaced,
-        subresources: [Status, Binding, Eviction, Log, Exec], message: "k8s.io.api.core.v1.Pod", spec: [spec],
-        status: [status]
+        subresources: [Status, Binding, Eviction, Log, Exec, Attach, PortForward],
+        message: "k8s.io.api.core.v1.Pod", spec: [spec], status: [status]
     }
     core::v1::PodTemplate {
         "" / "v1", "PodTemplate", "podtemplates", "podtemplate", short: [], categories: [], Namespaced,

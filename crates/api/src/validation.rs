@@ -19,6 +19,7 @@ pub(crate) mod event;
 pub(crate) mod ingress;
 pub(crate) mod ingress_class;
 pub(crate) mod lease;
+mod log;
 pub mod meta;
 pub mod names;
 pub(crate) mod namespace;
@@ -36,3 +37,5 @@ pub(crate) mod service_cidr;
 pub(crate) mod storage;
 pub(crate) mod storage_class;
 pub(crate) mod volume_attachment;
+
+pub use log::options as log_options;

@@ -34,7 +34,7 @@ pub(crate) fn subresource_verbs(subresource: Subresource) -> &'static [&'static 
         Subresource::Status | Subresource::Scale => &["get", "patch", "update"],
         Subresource::Binding | Subresource::Eviction | Subresource::Token => &["create"],
         Subresource::Log => &["get"],
-        Subresource::Exec => &["create", "get"],
+        Subresource::Exec | Subresource::Attach | Subresource::PortForward => &["create", "get"],
         Subresource::Finalize => &["update"],
     }
 }
@@ -50,6 +50,8 @@ pub(crate) fn subresource_kind(
         Subresource::Eviction => ("policy", "v1", "Eviction"),
         Subresource::Exec => ("", "v1", "PodExecOptions"),
         Subresource::Token => ("authentication.k8s.io", "v1", "TokenRequest"),
+        Subresource::Attach => ("", "v1", "PodAttachOptions"),
+        Subresource::PortForward => ("", "v1", "PodPortForwardOptions"),
         Subresource::Status | Subresource::Log | Subresource::Finalize => {
             (kind.group, kind.version, kind.kind)
         }

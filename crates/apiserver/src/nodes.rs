@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use gantry_api::Resource as _;
 use gantry_api::core::v1::{Node, Pod};
 use gantry_api::grpc::node::node_client::NodeClient;
 use gantry_api::meta::v1::GetOptions;
@@ -73,16 +74,26 @@ impl Nodes {
         namespace: &str,
         name: &str,
     ) -> Result<(NodeClient<Channel>, Pod), ApiError> {
-        let pod: Pod = get(verbs, namespace, name).await?;
+        let pod = self.pod(verbs, namespace, name).await?;
+        Ok((self.of_node(verbs, &pod).await?, pod))
+    }
+
+    /// The pod of this name.
+    pub(crate) async fn pod(&self, verbs: &Verbs, namespace: &str, name: &str) -> Result<Pod, ApiError> {
+        get(verbs, namespace, name).await
+    }
+
+    /// A client of the kubelet that runs the pod.
+    pub(crate) async fn of_node(&self, verbs: &Verbs, pod: &Pod) -> Result<NodeClient<Channel>, ApiError> {
         let node_name = pod.spec.as_ref().map(|spec| spec.node_name.as_str()).unwrap_or_default();
         if node_name.is_empty() {
-            return Err(ApiError::bad_request(format!("pod {name} does not have a host assigned")));
+            return Err(ApiError::bad_request(format!("pod {} does not have a host assigned", pod.name())));
         }
         let node: Node = get(verbs, "", node_name).await?;
         let address = address(&node).ok_or_else(|| {
             ApiError::unavailable(format!("node {node_name:?} has not told its InternalIP yet"))
         })?;
-        Ok((self.client(&address)?, pod))
+        self.client(&address)
     }
 
     fn client(&self, address: &str) -> Result<NodeClient<Channel>, ApiError> {

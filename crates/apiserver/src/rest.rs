@@ -2,15 +2,19 @@
 
 mod accept;
 mod body;
+mod container;
 mod documents;
 mod encode;
 mod exec;
+mod go_time;
 mod list;
 mod log;
 mod openapi;
 mod path;
+mod port_forward;
 mod query;
 mod resource;
+mod upgrade;
 mod watch;
 
 use std::net::SocketAddr;

@@ -219,6 +219,12 @@ impl ApiError {
         Self::broken_rules(&format!(".{}", kind.group), errors, details(kind.group, "", ""), "")
     }
 
+    /// A message that is no object of a kind, such as the options of a pod's log, breaks every rule in `errors`.
+    #[must_use]
+    pub fn invalid_message(message: &str, name: &str, errors: &ErrorList) -> Self {
+        Self::broken_rules(message, errors, details("", message, name), name)
+    }
+
     fn broken_rules(subject: &str, errors: &ErrorList, details: StatusDetails, name: &str) -> Self {
         let mut texts: Vec<String> = Vec::with_capacity(errors.len());
         for error in errors {
@@ -337,12 +343,6 @@ impl ApiError {
         Self::new(Reason::InternalError, format!("Internal error occurred: {message}"))
     }
 
-    /// The same with details.
-    #[must_use]
-    pub fn with_details(mut self, details: StatusDetails) -> Self {
-        self.0.status.details = Some(details);
-        self
-    }
     /// The server failed, for a reason that upstream has no word for: the Status carries none.
     #[must_use]
     pub fn without_reason(message: impl Into<String>) -> Self {
@@ -351,6 +351,12 @@ impl ApiError {
         error
     }
 
+    /// The same with details.
+    #[must_use]
+    pub fn with_details(mut self, details: StatusDetails) -> Self {
+        self.0.status.details = Some(details);
+        self
+    }
 
     /// The same with a cause added to its details.
     #[must_use]

@@ -1,8 +1,10 @@
-//! Logs and commands of containers.
+//! Logs and streams of containers, and connections to pods.
 
 use futures::Stream;
 use gantry_api::grpc::node::node_client::NodeClient as Rpc;
-use gantry_api::grpc::node::{ExecRequest, ExecResponse, LogsRequest, LogsResponse};
+use gantry_api::grpc::node::{
+    ExecRequest, ExecResponse, LogsRequest, LogsResponse, PortForwardRequest, PortForwardResponse,
+};
 use tonic::Streaming;
 
 use crate::{Client, Error};
@@ -33,6 +35,26 @@ impl NodeClient {
         let mut rpc = Rpc::new(self.client.channel());
         let request = self.client.request(input);
         self.start(async move { rpc.exec(request).await }).await
+    }
+
+    /// A running container's own streams. The first message must be the start. The deadline is for its start.
+    pub async fn attach(
+        &self,
+        input: impl Stream<Item = ExecRequest> + Send + 'static,
+    ) -> Result<NodeStream<ExecResponse>, Error> {
+        let mut rpc = Rpc::new(self.client.channel());
+        let request = self.client.request(input);
+        self.start(async move { rpc.attach(request).await }).await
+    }
+
+    /// A connection to a port of a pod. The first message must be the start. The deadline is for its start.
+    pub async fn port_forward(
+        &self,
+        input: impl Stream<Item = PortForwardRequest> + Send + 'static,
+    ) -> Result<NodeStream<PortForwardResponse>, Error> {
+        let mut rpc = Rpc::new(self.client.channel());
+        let request = self.client.request(input);
+        self.start(async move { rpc.port_forward(request).await }).await
     }
 
     async fn start<T>(

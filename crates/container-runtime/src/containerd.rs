@@ -33,7 +33,7 @@ use crate::registry::{self, RegistryOptions};
 use crate::{
     ContainerConfig, ContainerStats, ContainerStatus, Error, EventStream, ExecConfig, ExecOutput,
     ExecSession, FsUsage, ImageInfo, ProgressSink, RegistryAuth, Resources, Result, Runtime, RuntimeEvent,
-    Version, Writer,
+    TerminalSize, Version, Writer,
 };
 use connection::{Connection, SHORT, Tolerate, call};
 
@@ -239,6 +239,10 @@ impl Runtime for Containerd {
 
     async fn open_stdin(&self, id: &str) -> Result<Writer> {
         Inner::open_stdin(&self.inner, id).await
+    }
+
+    async fn resize_terminal(&self, id: &str, size: TerminalSize) -> Result<()> {
+        self.inner.resize(id, "", size).await
     }
 
     async fn stats(&self, id: &str) -> Result<ContainerStats> {

@@ -17,7 +17,7 @@ use tokio::sync::broadcast;
 use crate::{
     ContainerConfig, ContainerState, ContainerStats, ContainerStatus, Error, EventStream, ExecConfig,
     ExecOutput, ExecSession, FsUsage, ImageConfig, ImageInfo, ProgressSink, PullProgress, RegistryAuth,
-    Resources, Result, Runtime, RuntimeEvent, Version, Writer,
+    Resources, Result, Runtime, RuntimeEvent, TerminalSize, Version, Writer,
 };
 
 pub use exec::Exec;
@@ -331,6 +331,10 @@ impl Runtime for FakeRuntime {
             return Err(Error::NotFound { kind: "standard input", name: id.to_owned() });
         }
         Ok(Box::pin(tokio::io::sink()))
+    }
+
+    async fn resize_terminal(&self, id: &str, _size: TerminalSize) -> Result<()> {
+        self.state.lock().running(id).map(drop)
     }
 
     async fn stats(&self, id: &str) -> Result<ContainerStats> {

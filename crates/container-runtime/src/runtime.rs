@@ -10,7 +10,7 @@ use tokio_stream::wrappers::BroadcastStream;
 
 use crate::{
     ContainerConfig, ContainerStats, ContainerStatus, ExecConfig, ExecOutput, ExecSession, FsUsage,
-    ImageInfo, ProgressSink, RegistryAuth, Resources, Result, RuntimeEvent, Version, Writer,
+    ImageInfo, ProgressSink, RegistryAuth, Resources, Result, RuntimeEvent, TerminalSize, Version, Writer,
 };
 
 /// Events, beginning with [`RuntimeEvent::Resync`]. It never ends while the runtime exists.
@@ -73,6 +73,9 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Opens the standard input of a container that was created with `stdin`.
     async fn open_stdin(&self, id: &str) -> Result<Writer>;
+
+    /// Changes the size of the terminal of a running container that has one.
+    async fn resize_terminal(&self, id: &str, size: TerminalSize) -> Result<()>;
 
     /// What a running container uses.
     async fn stats(&self, id: &str) -> Result<ContainerStats>;

@@ -1,7 +1,9 @@
-//! What the API server asks of a node: logs and exec, over gRPC with mutual TLS.
+//! What the API server asks of a node: logs, commands and connections, over gRPC with mutual TLS.
 
+mod attach;
 mod exec;
 mod logs;
+mod port_forward;
 mod tls;
 
 use std::net::SocketAddr;
@@ -12,7 +14,10 @@ use std::sync::Arc;
 use futures::Stream;
 use gantry_api::core::v1::Pod;
 use gantry_api::grpc::node::node_server::{Node, NodeServer};
-use gantry_api::grpc::node::{ContainerRef, ExecRequest, ExecResponse, LogsRequest, LogsResponse};
+use gantry_api::grpc::node::{
+    ContainerRef, ExecRequest, ExecResponse, LogsRequest, LogsResponse, PortForwardRequest,
+    PortForwardResponse,
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
@@ -106,17 +111,25 @@ struct Found {
 impl Service {
     fn find(&self, wanted: Option<ContainerRef>) -> Result<Found, Status> {
         let wanted = wanted.ok_or_else(|| Status::invalid_argument("the request names no container"))?;
-        let missing =
-            || Status::not_found(format!("pod {}/{} is not on this node", wanted.namespace, wanted.pod));
-        let handle = self.pods.get(&wanted.namespace, &wanted.pod).ok_or_else(missing)?;
-        let PodView { pod, containers } = handle.view().borrow().clone();
-        let uid = pod.metadata.as_ref().map_or("", |meta| meta.uid.as_str());
-        if !wanted.pod_uid.is_empty() && wanted.pod_uid != uid {
-            return Err(missing());
-        }
+        let (handle, PodView { pod, containers }) =
+            self.find_pod(&wanted.namespace, &wanted.pod, &wanted.pod_uid)?;
         let name = choose(&pod, &wanted.container)?;
         let view = containers.get(&name).cloned().unwrap_or_default();
         Ok(Found { handle, pod, name, view })
+    }
+}
+
+impl Service {
+    /// A pod of this node; with a uid, no other one of its name.
+    fn find_pod(&self, namespace: &str, name: &str, uid: &str) -> Result<(Handle, PodView), Status> {
+        let missing = || Status::not_found(format!("pod {namespace}/{name} is not on this node"));
+        let handle = self.pods.get(namespace, name).ok_or_else(missing)?;
+        let view = handle.view().borrow().clone();
+        let found = view.pod.metadata.as_ref().map_or("", |meta| meta.uid.as_str());
+        if !uid.is_empty() && uid != found {
+            return Err(missing());
+        }
+        Ok((handle, view))
     }
 }
 
@@ -168,5 +181,23 @@ impl Node for Service {
         request: Request<Streaming<ExecRequest>>,
     ) -> Result<Response<Self::ExecStream>, Status> {
         exec::serve(self, request.into_inner()).await.map(Response::new)
+    }
+
+    type AttachStream = Answers<ExecResponse>;
+
+    async fn attach(
+        &self,
+        request: Request<Streaming<ExecRequest>>,
+    ) -> Result<Response<Self::AttachStream>, Status> {
+        attach::serve(self, request.into_inner()).await.map(Response::new)
+    }
+
+    type PortForwardStream = Answers<PortForwardResponse>;
+
+    async fn port_forward(
+        &self,
+        request: Request<Streaming<PortForwardRequest>>,
+    ) -> Result<Response<Self::PortForwardStream>, Status> {
+        port_forward::serve(self, request.into_inner()).await.map(Response::new)
     }
 }

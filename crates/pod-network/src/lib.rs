@@ -27,6 +27,7 @@
 
 mod builtin;
 mod cni;
+mod dial;
 mod error;
 mod host_ports;
 mod ipam;
@@ -39,6 +40,7 @@ mod sysctl;
 
 pub use builtin::{BuiltinNetwork, Config};
 pub use cni::{CniNetwork, Dirs as CniDirs, Error as CniError};
+pub use dial::{DialError, dial};
 pub use error::Error;
 pub use host_ports::{HostPort, HostPorts, Protocol};
 pub use ipnet::Ipv4Net;

@@ -3,6 +3,10 @@
 use http::header::CONTENT_TYPE;
 use http::{Method, Request};
 
+/// The calls that last as long as their client likes.
+const LONG_CALLS: [&str; 7] =
+    ["Watch", "Mutate", "Logs", "Exec", "Attach", "PortForward", "ServerReflectionInfo"];
+
 /// A request's class, set once at the top of the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Class {
@@ -23,7 +27,7 @@ impl Class {
             let method = path.rsplit('/').next().unwrap_or_default();
             return Self {
                 grpc: true,
-                long_running: matches!(method, "Watch" | "Mutate" | "Logs" | "Exec" | "ServerReflectionInfo"),
+                long_running: LONG_CALLS.contains(&method),
                 mutating: matches!(method, "Create" | "Update" | "Patch" | "Delete" | "DeleteCollection"),
                 health: path.starts_with("/grpc.health."),
             };

@@ -3,13 +3,15 @@
 use futures::StreamExt;
 use gantry_api::core::v1::PodLogOptions;
 use gantry_api::grpc::node::{ContainerRef, LogsRequest};
+use gantry_api::validation;
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 
+use super::container;
 use crate::nodes::{Nodes, relay_error};
 use crate::status::ApiError;
 use crate::verbs::{Target, Verbs};
@@ -22,11 +24,23 @@ pub(super) async fn answer(
     options: PodLogOptions,
     stop: CancellationToken,
 ) -> Result<Response<Body>, ApiError> {
-    let (mut node, pod) = nodes.of_pod(verbs, &target.namespace, &target.name).await?;
+    let errors = validation::log_options(&options);
+    if !errors.is_empty() {
+        return Err(ApiError::invalid_message("PodLogOptions", &target.name, &errors));
+    }
+    let pod = nodes.pod(verbs, &target.namespace, &target.name).await?;
+    let container = container::choose(&pod, &options.container)?;
+    if pod.spec.as_ref().is_none_or(|spec| spec.node_name.is_empty()) {
+        // Where nothing runs yet, nothing was said.
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        return Ok(response);
+    }
+    let mut node = nodes.of_node(verbs, &pod).await?;
     let container = ContainerRef {
         namespace: target.namespace,
         pod: target.name,
-        container: options.container.clone(),
+        container,
         pod_uid: pod.metadata.map(|meta| meta.uid).unwrap_or_default(),
     };
     let request = LogsRequest { container: Some(container), options: Some(options) };

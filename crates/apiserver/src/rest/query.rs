@@ -10,7 +10,7 @@ use gantry_api::meta::v1::{
 use gantry_api::scalars::Time;
 use gantry_api::selector::FieldSelector;
 
-use super::exec;
+use super::{exec, go_time};
 use crate::status::ApiError;
 use crate::verbs::options::dry_run_error;
 
@@ -191,12 +191,25 @@ impl Query {
         }
     }
 
+    /// The ports that are to be forwarded; several may stand in one parameter.
+    pub(super) fn ports(&self) -> Result<Vec<u16>, ApiError> {
+        let texts = self.0.iter().filter(|(key, value)| key == "ports" && !value.is_empty());
+        let words = texts.flat_map(|(_, text)| text.split(','));
+        let port = |text: &str| {
+            let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            let why = if is_number { "value out of range" } else { "invalid syntax" };
+            let wrong = format!("cannot convert to []int32: strconv.ParseUint: parsing {text:?}: {why}");
+            text.parse().map_err(|_| ApiError::bad_request(wrong))
+        };
+        words.map(port).collect()
+    }
+
     pub(super) fn log(&self) -> Result<PodLogOptions, ApiError> {
         let since_time = match self.text("sinceTime") {
             None => None,
             Some(text) => {
                 let time = text.parse::<jiff::Timestamp>();
-                Some(Time::from(time.map_err(|_| invalid("sinceTime", text, "a time (RFC 3339)"))?))
+                Some(Time::from(time.map_err(|_| ApiError::bad_request(go_time::why_not(text)))?))
             }
         };
         Ok(PodLogOptions {
@@ -208,13 +221,10 @@ impl Query {
             timestamps: self.flag("timestamps").unwrap_or(false),
             tail_lines: self.number("tailLines")?,
             limit_bytes: self.number("limitBytes")?,
-            ..PodLogOptions::default()
+            insecure_skip_tls_verify_backend: self.flag("insecureSkipTLSVerifyBackend"),
+            stream: self.text("stream").unwrap_or("All").to_owned(),
         })
     }
-}
-
-fn invalid(name: &str, value: &str, expected: &str) -> ApiError {
-    ApiError::bad_request(format!("invalid query parameter {name}: {value:?} must be {expected}"))
 }
 
 #[cfg(test)]
@@ -249,7 +259,20 @@ mod tests {
             error(&format!("limit={large}")),
             format!("strconv.ParseInt: parsing {large:?}: value out of range")
         );
-        assert!(Query::parse("sinceTime=now").log().unwrap_err().to_string().contains("sinceTime"));
+        let error = Query::parse("sinceTime=now").log().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            r#"parsing time "now" as "2006-01-02T15:04:05Z07:00": cannot parse "now" as "2006""#
+        );
+    }
+
+    #[test]
+    fn ports_stand_side_by_side_or_one_by_one() {
+        assert_eq!(Query::parse("ports=80,81&ports=90").ports().unwrap(), [80, 81, 90]);
+        let error = |query: &str| Query::parse(query).ports().unwrap_err().to_string();
+        let text = "cannot convert to []int32: strconv.ParseUint: parsing \"x\": invalid syntax";
+        assert_eq!(error("ports=x"), text);
+        assert!(error("ports=70000").ends_with("value out of range"));
     }
 
     #[test]

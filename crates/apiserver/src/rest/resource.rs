@@ -17,7 +17,7 @@ use super::accept::{Accept, PROTOBUF, View};
 use super::body::{self, Expected, RawBody};
 use super::path::{ResourcePath, no_page, not_found};
 use super::query::{FieldValidation, Query};
-use super::{Inner, encode, exec, list, log, watch};
+use super::{Inner, encode, exec, list, log, port_forward, watch};
 use crate::authorization::{Attributes, Requester, authorize, authorize_selected};
 use crate::cache::Entry;
 use crate::reviews;
@@ -83,18 +83,18 @@ pub(super) async fn handle(
         name => Some(kind.subresources.iter().copied().find(|sub| sub.name() == name).ok_or_else(not_found)?),
     };
     let scale = subresource == Some(Subresource::Scale);
-    let accept = if kind.is_custom() && !scale {
+    let accept = if takes_over(subresource) || subresource == Some(Subresource::Log) {
+        // What is no object comes as it is, whatever the client accepts.
+        Accept::of(&http::HeaderMap::new(), query.pretty())?
+    } else if kind.is_custom() && !scale {
         Accept::without_protobuf(request.headers(), query.pretty())?
     } else {
         Accept::of(request.headers(), query.pretty())?
     };
     let target = Target { kind, namespace: path.namespace, name: path.name };
     let call = Call { inner, user, verb, target, subresource, query, accept };
-    // The streams of a command take over the connection, so the request stays whole.
-    if (verb, subresource) == ("create", Some(Subresource::Exec)) {
-        let options = call.query.exec();
-        return exec::answer(&inner.verbs, &inner.nodes, call.target, options, request, inner.stop.clone())
-            .await;
+    if verb == "create" && takes_over(subresource) {
+        return call.take_over(request).await;
     }
     let (parts, body) = request.into_parts();
     if gantry_api::registry::is_review(kind) && verb != "create" {
@@ -117,6 +117,16 @@ fn is_segment(name: &str) -> bool {
     !matches!(name, "" | "." | "..") && !name.contains(['/', '%'])
 }
 
+/// Whether a subresource is the object itself, of which a part is written.
+fn is_object(subresource: Subresource) -> bool {
+    matches!(subresource, Subresource::Status)
+}
+
+/// Whether the client takes over the connection, so that the request must stay whole.
+fn takes_over(subresource: Option<Subresource>) -> bool {
+    matches!(subresource, Some(Subresource::Exec | Subresource::Attach | Subresource::PortForward))
+}
+
 /// Without a namespace, a namespaced resource can be read as a whole.
 fn across_namespaces(verb: &str, path: &ResourcePath) -> bool {
     matches!(verb, "list" | "watch") && path.name.is_empty()
@@ -125,8 +135,10 @@ fn across_namespaces(verb: &str, path: &ResourcePath) -> bool {
 fn verb(method: &Method, path: &ResourcePath, watch: bool) -> Result<&'static str, ApiError> {
     let one = !path.name.is_empty();
     match (method.as_str(), one) {
-        // A command in a container is asked for by GET or POST: both create it.
-        ("GET" | "POST", true) if path.subresource == "exec" => Ok("create"),
+        // Streams are asked for by GET or POST: both create them.
+        ("GET" | "POST", true) if matches!(&*path.subresource, "exec" | "attach" | "portforward") => {
+            Ok("create")
+        }
         ("GET" | "HEAD", _) if watch && path.subresource.is_empty() => Ok("watch"),
         ("GET" | "HEAD", true) => Ok("get"),
         ("GET" | "HEAD", false) => Ok("list"),
@@ -141,6 +153,20 @@ fn verb(method: &Method, path: &ResourcePath, watch: bool) -> Result<&'static st
 }
 
 impl Call<'_> {
+    async fn take_over(self, request: Request<Body>) -> Result<Response<Body>, ApiError> {
+        let Self { inner, target, subresource, query, .. } = self;
+        let (verbs, nodes, stop) = (&inner.verbs, &inner.nodes, inner.stop.clone());
+        let wanted = match subresource {
+            Some(Subresource::PortForward) => {
+                let ports = query.ports()?;
+                return port_forward::answer(verbs, nodes, target, ports, request, stop).await;
+            }
+            Some(Subresource::Attach) => (exec::Purpose::Attach, query.exec()),
+            _ => (exec::Purpose::Exec, query.exec()),
+        };
+        exec::answer(verbs, nodes, target, wanted, request, stop).await
+    }
+
     async fn read(self) -> Result<Response<Body>, ApiError> {
         let Self { inner, verb, target, subresource, query, accept, .. } = self;
         let verbs = &inner.verbs;
@@ -181,9 +207,13 @@ impl Call<'_> {
             ("create", Some(Subresource::Binding)) => self.bind(body).await,
             ("create", Some(Subresource::Token)) => self.token(body).await,
             ("create", Some(Subresource::Eviction)) => self.evict(body).await,
-            ("update", None | Some(Subresource::Status | Subresource::Finalize)) => self.update(body).await,
+            ("update", Some(sub)) if is_object(sub) || sub == Subresource::Finalize => {
+                self.update(body).await
+            }
+            ("update", None) => self.update(body).await,
             ("update", Some(Subresource::Scale)) => self.update_scale(body).await,
-            ("patch", None | Some(Subresource::Status | Subresource::Scale)) => self.patch(body).await,
+            ("patch", Some(sub)) if is_object(sub) || sub == Subresource::Scale => self.patch(body).await,
+            ("patch", None) => self.patch(body).await,
             ("delete", None) => self.delete(body).await,
             ("deletecollection", None) => self.delete_collection(body).await,
             (verb, _) => Err(unsupported(&self.target, verb)),

@@ -19,7 +19,11 @@ struct Socket {
 }
 
 async fn open(server: &Server, query: &str, protocol: &str) -> Result<Socket, Response<Option<Vec<u8>>>> {
-    let uri = format!("wss://127.0.0.1{PODS}/a/exec?{query}");
+    open_at(server, &format!("{PODS}/a/exec?{query}"), protocol).await
+}
+
+async fn open_at(server: &Server, path: &str, protocol: &str) -> Result<Socket, Response<Option<Vec<u8>>>> {
+    let uri = format!("wss://127.0.0.1{path}");
     let mut request = uri.into_client_request().unwrap();
     if !protocol.is_empty() {
         request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_str(protocol).unwrap());
@@ -77,6 +81,51 @@ async fn a_command_has_its_streams() {
     socket.send(b"\xff\0").await;
     assert_eq!(socket.status().await, json!({"metadata": {}, "status": "Success"}));
     socket.ends().await;
+}
+
+#[tokio::test]
+async fn a_container_has_its_own_streams() {
+    let server = Server::start().await;
+    node::with_pod(&server).await;
+    let path = format!("{PODS}/a/attach?stdin=true&stdout=true&stderr=true");
+    let mut socket = open_at(&server, &path, "v5.channel.k8s.io").await.ok().unwrap();
+    socket.expect(b"\x01").await;
+    socket.expect(b"\x01attached to c").await;
+    socket.send(b"\0hello").await;
+    socket.expect(b"\x02hello").await;
+    socket.send(b"\x04{\"Width\":80,\"Height\":24}").await;
+    socket.expect(b"\x0180x24").await;
+    socket.send(b"\xff\0").await;
+    assert_eq!(socket.status().await, json!({"metadata": {}, "status": "Success"}));
+    socket.ends().await;
+    let path = format!("{PODS}/a/attach?stdout=true&container=x");
+    let response = open_at(&server, &path, "v5.channel.k8s.io").await.err().unwrap();
+    let body = String::from_utf8(response.into_body().unwrap_or_default()).unwrap();
+    assert!(body.contains("container x is not valid for pod a"), "{body}");
+}
+
+#[tokio::test]
+async fn ports_are_channels() {
+    let server = Server::start().await;
+    node::with_pod(&server).await;
+    let path = format!("{PODS}/a/portforward?ports=7,8");
+    let mut socket = open_at(&server, &path, "v4.channel.k8s.io").await.ok().unwrap();
+    // Each channel begins with its port; what is wrong with the second follows.
+    let mut begun = Vec::new();
+    while begun.len() < 5 {
+        begun.push(socket.next().await.into_data().to_vec());
+    }
+    begun.sort();
+    let uid = server.get(&format!("{PODS}/a")).await.ok(200)["metadata"]["uid"].as_str().unwrap().to_owned();
+    let failure = format!("\x03error forwarding port 8 to pod a, uid {uid}: nobody listens");
+    let mut wanted = vec![b"\0\x07\0".to_vec(), b"\x01\x07\0".to_vec(), b"\x02\x08\0".to_vec()];
+    wanted.extend([b"\x03\x08\0".to_vec(), failure.into_bytes()]);
+    assert_eq!(begun, wanted);
+    socket.send(b"\0hello").await;
+    socket.expect(b"\0HELLO").await;
+    let response =
+        open_at(&server, &format!("{PODS}/a/portforward"), "v4.channel.k8s.io").await.err().unwrap();
+    assert_eq!(response.status(), 400);
 }
 
 #[tokio::test]

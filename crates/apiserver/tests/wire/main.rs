@@ -27,6 +27,7 @@ mod rbac;
 mod reviews;
 mod roles;
 mod server;
+mod spdy;
 mod storage;
 mod subresources;
 mod tokens;

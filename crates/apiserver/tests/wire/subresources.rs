@@ -4,6 +4,7 @@ use http::Method;
 use serde_json::json;
 
 use crate::http::{JSON_PATCH, MERGE, STRATEGIC};
+use crate::node;
 use crate::server::{DEPLOYMENTS, PODS, Server, deployment, pod};
 
 #[tokio::test]
@@ -106,11 +107,43 @@ async fn exec_asks_for_an_upgrade() {
 }
 
 #[tokio::test]
-async fn logs_of_a_pod_without_a_node_are_not_there() {
+async fn a_pod_without_a_node_has_said_nothing() {
     let server = Server::start().await;
     server.post(PODS, &pod("a")).await.ok(201);
     let answer = server.get(&format!("{PODS}/a/log")).await;
-    assert!((400..500).contains(&answer.status), "{answer:?}");
+    assert_eq!((answer.status, answer.text()), (204, ""));
     server.get(&format!("{PODS}/b/log")).await.fails(404, "NotFound");
     server.get(&format!("{PODS}/a/log?tailLines=few")).await.fails_with(400, "BadRequest", "few");
+}
+
+#[tokio::test]
+async fn logs_come_as_they_are_asked_for() {
+    let server = Server::start().await;
+    node::with_pod(&server).await;
+    let path = format!("{PODS}/a/log");
+    let query = "follow=true&tailLines=5&limitBytes=9&timestamps=true&sinceTime=2026-01-01T00:00:00Z";
+    for accept in ["*/*", "text/plain"] {
+        let answer = server.get_as(&format!("{path}?{query}"), accept).await;
+        assert_eq!((answer.status, &*answer.content_type()), (200, "text/plain"), "{accept}");
+        let (container, options) = answer.text().split_once(' ').unwrap();
+        assert_eq!(container, "c");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(options).unwrap(),
+            json!({"follow": true, "tailLines": 5, "limitBytes": 9, "timestamps": true, "stream": "All",
+                   "sinceTime": "2026-01-01T00:00:00Z"})
+        );
+    }
+    let text = "previous terminated container \"c\" in pod \"a\" not found";
+    server.get(&format!("{path}?previous=true")).await.fails_with(400, "BadRequest", text);
+    let text = "container x is not valid for pod a";
+    server.get(&format!("{path}?container=x")).await.fails_with(400, "BadRequest", text);
+    let status = server
+        .get(&format!("{path}?tailLines=-1&stream=Stdout"))
+        .await
+        .invalid(&[("tailLines", "FieldValueInvalid"), ("[]", "FieldValueForbidden")]);
+    assert!(status["message"].as_str().unwrap().starts_with("PodLogOptions \"a\" is invalid: [tailLines: "));
+    assert_eq!(
+        (&status["details"]["name"], &status["details"]["kind"]),
+        (&json!("a"), &json!("PodLogOptions"))
+    );
 }

@@ -63,7 +63,13 @@ async fn kill(control: &dyn ExecControl) {
     }
 }
 
-fn status(error: RuntimeError) -> Status {
+/// A terminal's size as the runtime takes it.
+pub(super) fn terminal_size(size: gantry_api::grpc::node::TerminalSize) -> TerminalSize {
+    let cut = |value: u32| u16::try_from(value).unwrap_or(u16::MAX);
+    TerminalSize { width: cut(size.width), height: cut(size.height) }
+}
+
+pub(super) fn status(error: RuntimeError) -> Status {
     match &error {
         RuntimeError::NotFound { .. } => Status::not_found(error.to_string()),
         RuntimeError::WrongState { .. } => Status::failed_precondition(error.to_string()),
@@ -112,13 +118,11 @@ async fn feed(
             }
             Some(In::CloseStdin(_)) => stdin = None,
             Some(In::Resize(size)) => {
-                let cut = |value: u32| u16::try_from(value).unwrap_or(u16::MAX);
-                let size = TerminalSize { width: cut(size.width), height: cut(size.height) };
-                if let Err(error) = control.resize(size).await {
+                if let Err(error) = control.resize(terminal_size(size)).await {
                     tracing::debug!(%error, "terminal not resized");
                 }
             }
-            Some(In::Start(_)) | None => {}
+            Some(In::Start(_) | In::Attach(_)) | None => {}
         }
     }
 }

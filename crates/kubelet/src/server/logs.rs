@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use gantry_api::core::v1::PodLogOptions;
+use gantry_api::core::v1::{Pod, PodLogOptions};
 use gantry_api::grpc::node::LogsResponse;
 use gantry_log_driver::cri;
 use gantry_log_driver::reader::{Options, read};
@@ -24,7 +24,11 @@ pub(super) fn serve(
         return Err(Status::failed_precondition(if options.previous {
             format!("previous terminated container {:?} in pod {pod:?} not found", found.name)
         } else {
-            format!("container {:?} in pod {pod:?} is waiting to start", found.name)
+            format!(
+                "container {:?} in pod {pod:?} is waiting to start{}",
+                found.name,
+                why(&found.pod, &found.name)
+            )
         }));
     };
     let meta = found.pod.metadata.clone().unwrap_or_default();
@@ -42,6 +46,24 @@ pub(super) fn serve(
         })
     });
     Ok(log.take_until(service.stop.clone().cancelled_owned()).boxed())
+}
+
+/// Why a container has not started yet, as far as the API has been told.
+fn why(pod: &Pod, container: &str) -> String {
+    let status = pod.status.as_ref();
+    let all = status.into_iter().flat_map(|status| {
+        let statuses = [&status.container_statuses, &status.init_container_statuses];
+        statuses.into_iter().chain([&status.ephemeral_container_statuses]).flatten()
+    });
+    let state =
+        all.filter(|status| status.name == container).filter_map(|status| status.state.as_ref()).next();
+    let reason = state.and_then(|state| state.waiting.as_ref()).map(|waiting| waiting.reason.as_str());
+    match reason {
+        Some("ErrImagePull") => ": image can't be pulled".to_owned(),
+        Some("ImagePullBackOff") => ": trying and failing to pull image".to_owned(),
+        Some(reason) => format!(": {reason}"),
+        None => " - no logs yet".to_owned(),
+    }
 }
 
 /// Cancels `ended` once the instance does not run any more.
@@ -91,4 +113,24 @@ fn reader_options(options: &PodLogOptions, now: Timestamp) -> Result<Options, St
         limit_bytes: number("limitBytes", options.limit_bytes)?,
         stream,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_container_that_waits_says_why() {
+        let pod = |reason: &str| -> Pod {
+            let state = json!({"waiting": {"reason": reason}});
+            serde_json::from_value(json!({"status": {"containerStatuses": [{"name": "c", "state": state}]}}))
+                .unwrap()
+        };
+        assert_eq!(why(&pod("ContainerCreating"), "c"), ": ContainerCreating");
+        assert_eq!(why(&pod("ErrImagePull"), "c"), ": image can't be pulled");
+        assert_eq!(why(&pod("ImagePullBackOff"), "c"), ": trying and failing to pull image");
+        assert_eq!(why(&pod("x"), "other"), " - no logs yet");
+    }
 }

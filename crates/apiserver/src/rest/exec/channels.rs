@@ -60,28 +60,30 @@ pub(super) enum Meaningless {
     Size,
 }
 
+/// A terminal's size as clients write it.
 #[derive(serde::Deserialize)]
-struct Size {
+pub(super) struct Size {
     #[serde(rename = "Width", alias = "width", default)]
     width: u16,
     #[serde(rename = "Height", alias = "height", default)]
     height: u16,
 }
 
+impl From<Size> for TerminalSize {
+    fn from(size: Size) -> Self {
+        Self { width: size.width.into(), height: size.height.into() }
+    }
+}
+
 impl Protocol {
-    /// The first that the client names and that is known.
-    pub(super) fn negotiate<'a>(wanted: impl IntoIterator<Item = &'a str>) -> Option<&'static Self> {
-        let mut wanted = wanted.into_iter().peekable();
-        let find = |name: &str| PROTOCOLS.iter().find(|protocol| protocol.name == name);
-        if wanted.peek().is_none() {
-            return find("");
-        }
-        wanted.filter(|name| !name.is_empty()).find_map(find)
+    /// The one of this name.
+    pub(super) fn by_name(name: &str) -> Option<&'static Self> {
+        PROTOCOLS.iter().find(|protocol| protocol.name == name)
     }
 
-    /// The names that a client may choose from.
-    pub(super) fn names() -> Vec<&'static str> {
-        PROTOCOLS.iter().map(|protocol| protocol.name).filter(|name| !name.is_empty()).collect()
+    /// The names that a client may choose from; the empty one is for who chooses nothing.
+    pub(super) fn names() -> [&'static str; PROTOCOLS.len()] {
+        PROTOCOLS.each_ref().map(|protocol| protocol.name)
     }
 
     /// Reads a message; an empty one says nothing.
@@ -97,8 +99,7 @@ impl Protocol {
             STDIN => Ok((!data.is_empty()).then_some(Input::Stdin(data))),
             RESIZE => {
                 let size: Size = serde_json::from_slice(&data).map_err(|_| Meaningless::Size)?;
-                let size = TerminalSize { width: size.width.into(), height: size.height.into() };
-                Ok(Some(Input::Resize(size)))
+                Ok(Some(Input::Resize(size.into())))
             }
             CLOSE if self.close => match &*data {
                 [STDIN] => Ok(Some(Input::CloseStdin)),
@@ -132,17 +133,7 @@ mod tests {
     use super::*;
 
     fn protocol(name: &str) -> &'static Protocol {
-        Protocol::negotiate([name]).unwrap()
-    }
-
-    #[test]
-    fn the_clients_order_decides() {
-        let name = |wanted: &[&str]| Protocol::negotiate(wanted.iter().copied()).map(|found| found.name);
-        assert_eq!(name(&[]), Some(""));
-        assert_eq!(name(&["v4.channel.k8s.io", "v5.channel.k8s.io"]), Some("v4.channel.k8s.io"));
-        assert_eq!(name(&["v9.channel.k8s.io", "v5.channel.k8s.io"]), Some("v5.channel.k8s.io"));
-        assert_eq!(name(&["v9.channel.k8s.io"]), None);
-        assert_eq!(name(&[""]), None);
+        Protocol::by_name(name).unwrap()
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use gantry_api::meta::v1::{ListMeta, Status, StatusCause, StatusDetails};
 
-use super::channels::Protocol;
 use crate::status::ApiError;
 
 /// The reason of a Status for a command that ended with another code than zero.
@@ -10,16 +9,20 @@ const NON_ZERO: &str = "NonZeroExitCode";
 /// The reason of the cause that carries the code.
 const EXIT_CODE: &str = "ExitCode";
 
+/// The end of what ended well.
+pub(super) fn succeeded() -> Status {
+    Status { metadata: Some(ListMeta::default()), status: "Success".to_owned(), ..Status::default() }
+}
+
 /// The end of a command with this exit code.
 pub(super) fn exited(command: &[String], code: i32) -> Status {
-    let metadata = Some(ListMeta::default());
     if code == 0 {
-        return Status { metadata, status: "Success".to_owned(), ..Status::default() };
+        return succeeded();
     }
     let cause =
         StatusCause { reason: EXIT_CODE.to_owned(), message: code.to_string(), ..StatusCause::default() };
     Status {
-        metadata,
+        metadata: Some(ListMeta::default()),
         status: "Failure".to_owned(),
         message: format!(
             "command terminated with non-zero exit code: error executing command [{}], exit code {code}",
@@ -31,14 +34,15 @@ pub(super) fn exited(command: &[String], code: i32) -> Status {
     }
 }
 
-/// The end of a command whose node failed.
-pub(super) fn failed(error: impl std::fmt::Display) -> Status {
-    ApiError::internal(format_args!("error executing command in container: {error}")).status().clone()
+/// The end of what the node failed to do.
+pub(super) fn failed(what: &str, error: impl std::fmt::Display) -> Status {
+    ApiError::internal(format_args!("error {what} container: {error}")).status().clone()
 }
 
-/// The message for the error channel; the older protocols tell nothing of a success and the text of a failure.
-pub(super) fn message(protocol: &Protocol, status: &Status) -> Option<Vec<u8>> {
-    if protocol.status {
+/// The message for the error channel: a Status, or in the older protocols nothing of a success and the text of a
+/// failure.
+pub(super) fn message(as_status: bool, status: &Status) -> Option<Vec<u8>> {
+    if as_status {
         // A Status holds nothing that JSON cannot.
         return serde_json::to_vec(status).ok();
     }
@@ -52,8 +56,7 @@ mod tests {
     use super::*;
 
     fn json_of(status: &Status) -> Value {
-        let protocol = Protocol::negotiate(["v4.channel.k8s.io"]).unwrap();
-        serde_json::from_slice(&message(protocol, status).unwrap()).unwrap()
+        serde_json::from_slice(&message(true, status).unwrap()).unwrap()
     }
 
     #[test]
@@ -70,13 +73,12 @@ mod tests {
                 "details": {"causes": [{"reason": "ExitCode", "message": "7"}]},
             })
         );
-        assert_eq!(json_of(&failed("gone"))["code"], 500);
+        assert_eq!(json_of(&failed("attaching to", "gone"))["code"], 500);
     }
 
     #[test]
     fn older_protocols_tell_failures_as_text() {
-        let old = Protocol::negotiate(["channel.k8s.io"]).unwrap();
-        assert_eq!(message(old, &exited(&[], 0)), None);
-        assert!(message(old, &exited(&[], 3)).unwrap().ends_with(b"exit code 3"));
+        assert_eq!(message(false, &exited(&[], 0)), None);
+        assert!(message(false, &exited(&[], 3)).unwrap().ends_with(b"exit code 3"));
     }
 }

@@ -107,6 +107,20 @@ impl Inner {
     }
 }
 
+impl Inner {
+    /// Changes the size of a process's terminal; the container's first one has no name.
+    pub(in super::super) async fn resize(&self, id: &str, exec: &str, size: TerminalSize) -> Result<()> {
+        let message = ResizePtyRequest {
+            container_id: id.to_owned(),
+            exec_id: exec.to_owned(),
+            width: size.width.into(),
+            height: size.height.into(),
+        };
+        let request = self.connection.request(message, SHORT);
+        call("resize terminal", SHORT, self.connection.tasks().resize_pty(request)).await.map(drop)
+    }
+}
+
 fn optional<T>(wanted: bool, make: impl FnOnce() -> Result<(String, T)>) -> Result<(String, Option<T>)> {
     if !wanted {
         return Ok((String::new(), None));
@@ -189,15 +203,7 @@ impl Control {
 #[async_trait]
 impl ExecControl for Control {
     async fn resize(&self, size: TerminalSize) -> Result<()> {
-        let message = ResizePtyRequest {
-            container_id: self.container.clone(),
-            exec_id: self.exec.clone(),
-            width: size.width.into(),
-            height: size.height.into(),
-        };
-        let connection = &self.inner.connection;
-        let request = connection.request(message, SHORT);
-        call("resize terminal", SHORT, connection.tasks().resize_pty(request)).await.map(drop)
+        self.inner.resize(&self.container, &self.exec, size).await
     }
 
     async fn kill(&self, signal: i32) -> Result<()> {

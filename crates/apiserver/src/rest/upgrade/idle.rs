@@ -6,21 +6,21 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 /// When something was last moved, in either direction.
-pub(super) struct Idle(Mutex<Instant>);
+pub(in super::super) struct Idle(Mutex<Instant>);
 
 impl Idle {
     /// Something was moved just now.
-    pub(super) fn new() -> Self {
+    pub(in super::super) fn new() -> Self {
         Self(Mutex::new(Instant::now()))
     }
 
     /// Something was moved.
-    pub(super) fn touch(&self) {
+    pub(in super::super) fn touch(&self) {
         *self.0.lock() = Instant::now();
     }
 
     /// Returns once nothing has been moved for so long. A side that takes nothing any more is silent, too.
-    pub(super) async fn longer_than(&self, limit: Duration) {
+    pub(in super::super) async fn longer_than(&self, limit: Duration) {
         loop {
             let end = *self.0.lock() + limit;
             if end <= Instant::now() {
