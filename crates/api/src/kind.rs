@@ -31,6 +31,8 @@ pub enum Subresource {
     Eviction,
     /// `log`: a container's output.
     Log,
+    /// `ephemeralcontainers`: a pod's containers for debugging, added while it runs.
+    EphemeralContainers,
     /// `exec`: a command in a container.
     Exec,
     /// `attach`: a running container's own streams.
@@ -55,6 +57,7 @@ impl Subresource {
             Self::Log => "log",
             Self::Exec => "exec",
             Self::Attach => "attach",
+            Self::EphemeralContainers => "ephemeralcontainers",
             Self::PortForward => "portforward",
             Self::Finalize => "finalize",
             Self::Token => "token",

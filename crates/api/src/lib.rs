@@ -14,6 +14,7 @@ pub mod convert;
 pub mod custom;
 mod defaults;
 pub mod disruption;
+pub mod ephemeral;
 pub mod field;
 pub mod json;
 mod kind;

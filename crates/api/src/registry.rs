@@ -133,7 +133,7 @@ kinds! {
     }
     core::v1::Pod {
         "" / "v1", "Pod", "pods", "pod", short: ["po"], categories: ["all"], Namespaced,
-        subresources: [Status, Binding, Eviction, Log, Exec, Attach, PortForward],
+        subresources: [Status, Binding, EphemeralContainers, Eviction, Log, Exec, Attach, PortForward],
         message: "k8s.io.api.core.v1.Pod", spec: [spec], status: [status]
     }
     core::v1::PodTemplate {

@@ -31,7 +31,9 @@ pub(crate) fn verbs(kind: &Kind) -> &'static [&'static str] {
 /// What can be done with a subresource.
 pub(crate) fn subresource_verbs(subresource: Subresource) -> &'static [&'static str] {
     match subresource {
-        Subresource::Status | Subresource::Scale => &["get", "patch", "update"],
+        Subresource::Status | Subresource::Scale | Subresource::EphemeralContainers => {
+            &["get", "patch", "update"]
+        }
         Subresource::Binding | Subresource::Eviction | Subresource::Token => &["create"],
         Subresource::Log => &["get"],
         Subresource::Exec | Subresource::Attach | Subresource::PortForward => &["create", "get"],
@@ -52,7 +54,7 @@ pub(crate) fn subresource_kind(
         Subresource::Token => ("authentication.k8s.io", "v1", "TokenRequest"),
         Subresource::Attach => ("", "v1", "PodAttachOptions"),
         Subresource::PortForward => ("", "v1", "PodPortForwardOptions"),
-        Subresource::Status | Subresource::Log | Subresource::Finalize => {
+        Subresource::Status | Subresource::EphemeralContainers | Subresource::Log | Subresource::Finalize => {
             (kind.group, kind.version, kind.kind)
         }
     }

@@ -11,6 +11,7 @@ mod finalize;
 mod modify;
 pub(crate) mod options;
 mod patch;
+mod pods;
 mod read;
 mod scale;
 mod update;

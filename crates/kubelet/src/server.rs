@@ -140,7 +140,9 @@ fn choose(pod: &Pod, wanted: &str) -> Result<String, Status> {
     };
     let names: Vec<&str> = spec.containers.iter().map(|c| c.name.as_str()).collect();
     if !wanted.is_empty() {
-        let known = names.contains(&wanted) || spec.init_containers.iter().any(|c| c.name == wanted);
+        let ephemeral = gantry_api::ephemeral::containers(spec);
+        let mut others = spec.init_containers.iter().chain(&ephemeral);
+        let known = names.contains(&wanted) || others.any(|c| c.name == wanted);
         let missing =
             || Status::invalid_argument(format!("container {wanted} is not valid for pod {}", meta.name));
         return if known { Ok(wanted.to_owned()) } else { Err(missing()) };

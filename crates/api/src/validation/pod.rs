@@ -12,6 +12,7 @@ mod volume;
 
 use std::collections::BTreeMap;
 
+pub use self::update::ephemeral_containers as ephemeral_containers_update;
 pub(crate) use self::{
     handler::port,
     resources::{container_resource, quantity, requirements, resource_list},

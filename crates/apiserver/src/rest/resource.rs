@@ -119,7 +119,7 @@ fn is_segment(name: &str) -> bool {
 
 /// Whether a subresource is the object itself, of which a part is written.
 fn is_object(subresource: Subresource) -> bool {
-    matches!(subresource, Subresource::Status)
+    matches!(subresource, Subresource::Status | Subresource::EphemeralContainers)
 }
 
 /// Whether the client takes over the connection, so that the request must stay whole.
@@ -171,7 +171,7 @@ impl Call<'_> {
         let Self { inner, verb, target, subresource, query, accept, .. } = self;
         let verbs = &inner.verbs;
         match (verb, subresource) {
-            ("get", None | Some(Subresource::Status)) => {
+            ("get", None | Some(Subresource::Status | Subresource::EphemeralContainers)) => {
                 let entry = verbs.get(&target, &query.get()).await?;
                 encode::entry(StatusCode::OK, &accept, &entry, include_object(&accept, &query)?)
             }

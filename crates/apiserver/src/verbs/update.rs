@@ -9,7 +9,7 @@ use gantry_api::{Kind, Object, Resource, Subresource, validation};
 
 use super::create::{check_kind, has_generation, place};
 use super::modify::Next;
-use super::{Target, Verbs, finalize, options, versions};
+use super::{Target, Verbs, finalize, options, pods, versions};
 use crate::admission;
 use crate::cache::Entry;
 use crate::status::{ApiError, Reason};
@@ -84,7 +84,11 @@ impl Verbs {
 pub(super) fn check_subresource(kind: &Kind, subresource: Option<Subresource>) -> Result<(), ApiError> {
     match subresource {
         None => Ok(()),
-        Some(one @ (Subresource::Status | Subresource::Finalize)) if kind.has(one) => Ok(()),
+        Some(one @ (Subresource::Status | Subresource::Finalize | Subresource::EphemeralContainers))
+            if kind.has(one) =>
+        {
+            Ok(())
+        }
         Some(one) => Err(ApiError::method_not_allowed(kind, &format!("update of {}", one.name()))),
     }
 }
@@ -137,6 +141,14 @@ pub(super) fn succeed(
             finalize::copy_finalizers(&mut *next, &*new);
             new = next;
         }
+        Some(Subresource::EphemeralContainers) => {
+            let mut next = old.clone_object();
+            pods::copy_ephemeral_containers(&mut *next, &*new);
+            if !next.spec_equals(old) {
+                next.meta_mut().generation += 1;
+            }
+            new = next;
+        }
         _ => {
             new.strategy_mut().prepare_for_update(old);
             admission::on_update(&mut *new, old);
@@ -149,6 +161,7 @@ pub(super) fn succeed(
     let mut errors = validation::meta::object_meta_update(kind, new.meta(), old.meta());
     errors.extend(match subresource {
         Some(Subresource::Status) => new.strategy().validate_status_update(old),
+        Some(Subresource::EphemeralContainers) => pods::validate_ephemeral_containers(&*new, old),
         Some(_) => Vec::new(),
         None => new.strategy().validate_update(old),
     });

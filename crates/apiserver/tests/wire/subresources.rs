@@ -107,6 +107,42 @@ async fn exec_asks_for_an_upgrade() {
 }
 
 #[tokio::test]
+async fn ephemeral_containers_are_added_and_stay() {
+    let server = Server::start().await;
+    server.post(PODS, &pod("a")).await.ok(201);
+    let path = format!("{PODS}/a/ephemeralcontainers");
+    let patch = |container: serde_json::Value| json!({"spec": {"ephemeralContainers": [container]}});
+    let debugger = json!({"name": "d", "image": "i", "targetContainerName": "c", "tty": true});
+    let before = server.get(&path).await.ok(200);
+    let now = server.patch(&path, STRATEGIC, &patch(debugger)).await.ok(200);
+    assert_eq!((&now["kind"], &now["metadata"]["generation"]), (&json!("Pod"), &json!(2)));
+    let added = &now["spec"]["ephemeralContainers"][0];
+    assert_eq!((&added["name"], &added["imagePullPolicy"]), (&json!("d"), &json!("Always")));
+    assert_eq!(now["spec"]["containers"], before["spec"]["containers"]);
+    // Nothing else is written.
+    let mut other = now.clone();
+    other["spec"]["nodeName"] = json!("n");
+    other["metadata"]["labels"] = json!({"a": "b"});
+    let same = server.put(&path, &other).await.ok(200);
+    assert_eq!((&same["spec"], &same["metadata"]["labels"]), (&now["spec"], &now["metadata"]["labels"]));
+
+    let forbidden = [("spec.ephemeralContainers", "FieldValueForbidden")];
+    let status = server.patch(&path, STRATEGIC, &patch(json!({"name": "d", "image": "j"}))).await;
+    let status = status.invalid(&forbidden);
+    let text = "existing ephemeral containers \"d\" may not be changed";
+    assert!(status["message"].as_str().unwrap().contains(text), "{status}");
+    server.patch(&path, MERGE, &patch(json!({"name": "e", "image": "i"}))).await.invalid(&forbidden);
+    let wrong =
+        json!({"name": "c", "image": "i", "targetContainerName": "x", "ports": [{"containerPort": 1}]});
+    server.patch(&path, STRATEGIC, &patch(wrong)).await.invalid(&[
+        ("spec.ephemeralContainers[1].name", "FieldValueDuplicate"),
+        ("spec.ephemeralContainers[1].targetContainerName", "FieldValueNotFound"),
+        ("spec.ephemeralContainers[1].ports", "FieldValueForbidden"),
+    ]);
+    server.post(&path, &now).await.fails(405, "MethodNotAllowed");
+}
+
+#[tokio::test]
 async fn a_pod_without_a_node_has_said_nothing() {
     let server = Server::start().await;
     server.post(PODS, &pod("a")).await.ok(201);

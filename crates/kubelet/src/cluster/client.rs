@@ -119,8 +119,14 @@ impl Cluster for ClientCluster {
     fn event(&self, pod: &Pod, container: Option<&str>, severity: Severity, reason: &str, message: &str) {
         let mut reference = object_reference(pod);
         if let Some(container) = container {
-            let init = pod.spec.iter().flat_map(|spec| &spec.init_containers).any(|c| c.name == container);
-            let list = if init { "initContainers" } else { "containers" };
+            let spec = pod.spec.as_ref();
+            let init = spec.into_iter().flat_map(|spec| &spec.init_containers).any(|c| c.name == container);
+            let ephemeral = spec.map(gantry_api::ephemeral::containers).unwrap_or_default();
+            let list = match init {
+                true => "initContainers",
+                false if ephemeral.iter().any(|c| c.name == container) => "ephemeralContainers",
+                false => "containers",
+            };
             reference.field_path = format!("spec.{list}{{{container}}}");
         }
         let r#type = if severity == Severity::Warning { WARNING } else { NORMAL };

@@ -121,7 +121,8 @@ fn finish(snapshot: &PodSnapshot, end: &Ending, actions: &mut Vec<Action>) {
     }
     let (sidecars, inits): (Vec<_>, Vec<_>) = spec.init_containers.iter().partition(|c| is_sidecar(c));
     let mut mains_active = false;
-    for container in spec.containers.iter().chain(inits) {
+    let ephemeral = snapshot.ephemeral();
+    for container in spec.containers.iter().chain(inits).chain(&ephemeral) {
         mains_active |= is_active(snapshot, container);
         stop(snapshot, container, end.deadline, end.why, actions);
     }
@@ -180,6 +181,10 @@ fn advance(snapshot: &PodSnapshot, actions: &mut Vec<Action>) {
     }
     let spec = snapshot.spec();
     let policy = RestartPolicy::parse(&spec.restart_policy);
+    // They are for whoever looks into a pod that does not come up, so they wait for nobody, and run once.
+    for container in &snapshot.ephemeral() {
+        tend(snapshot, container, RestartPolicy::Never, actions);
+    }
     // An init container that failed is tried again in every pod but those that are never restarted.
     let init_policy = if policy == RestartPolicy::Never { policy } else { RestartPolicy::OnFailure };
     let begun = mains_begun(snapshot);

@@ -222,6 +222,12 @@ impl PodSnapshot {
         self.pod.spec.as_ref().unwrap_or(&EMPTY)
     }
 
+    /// The containers for debugging that were added while the pod runs, as ordinary ones.
+    #[must_use]
+    pub fn ephemeral(&self) -> Vec<Container> {
+        gantry_api::ephemeral::containers(self.spec())
+    }
+
     /// The record of a container, if it was ever touched.
     #[must_use]
     pub fn record(&self, container: &Container) -> Option<&ContainerRecord> {

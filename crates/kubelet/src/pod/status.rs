@@ -33,6 +33,17 @@ pub fn status(snapshot: &PodSnapshot, previous: &PodStatus) -> PodStatus {
     };
     let init_container_statuses = statuses(&spec.init_containers, &previous.init_container_statuses, true);
     let container_statuses = statuses(&spec.containers, &previous.container_statuses, false);
+    // They run once, whatever the pod's policy, and nobody waits for them.
+    let known = |name: &str| previous.ephemeral_container_statuses.iter().find(|status| status.name == name);
+    let ephemeral_container_statuses = snapshot
+        .ephemeral()
+        .iter()
+        .map(|container| ContainerStatus {
+            ready: false,
+            started: None,
+            ..container_status(snapshot, container, false, known(&container.name), true)
+        })
+        .collect();
     let outcome = if deleted && outcome == Outcome::Active { ended(&container_statuses) } else { outcome };
     let (reason, message) = match &outcome {
         Outcome::Failed { reason, message } => (reason.clone(), message.clone()),
@@ -53,6 +64,7 @@ pub fn status(snapshot: &PodSnapshot, previous: &PodStatus) -> PodStatus {
         observed_generation: snapshot.pod.metadata.as_ref().map(|meta| meta.generation).unwrap_or_default(),
         container_statuses,
         init_container_statuses,
+        ephemeral_container_statuses,
         ..PodStatus::default()
     };
     status.conditions = conditions(snapshot, &outcome, &status, previous);

@@ -77,8 +77,9 @@ struct Own {
 impl Own {
     fn of(found: &Found) -> Self {
         let spec = found.pod.spec.as_ref();
+        let ephemeral = spec.map(gantry_api::ephemeral::containers).unwrap_or_default();
         let all = spec.into_iter().flat_map(|spec| spec.containers.iter().chain(&spec.init_containers));
-        let own = all.into_iter().find(|container| container.name == found.name);
+        let own = all.chain(&ephemeral).find(|container| container.name == found.name);
         own.map(|container| Self { stdin: container.stdin, tty: container.tty }).unwrap_or_default()
     }
 }

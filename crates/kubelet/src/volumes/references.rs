@@ -20,6 +20,9 @@ pub fn references(spec: &PodSpec) -> References {
     for container in spec.init_containers.iter().chain(&spec.containers) {
         of_container(container, &mut found);
     }
+    for container in &gantry_api::ephemeral::containers(spec) {
+        of_container(container, &mut found);
+    }
     for volume in &spec.volumes {
         if let Some(source) = &volume.volume_source {
             of_volume(source, &mut found);

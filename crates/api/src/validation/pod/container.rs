@@ -1,7 +1,7 @@
 //! Containers of all three sorts.
 
 use super::{Surroundings, environment, handler, mount, resources, security};
-use crate::core::v1::{Container, ContainerPort, PodSpec, Probe};
+use crate::core::v1::{Container, ContainerPort, EphemeralContainer, PodSpec, Probe};
 use crate::field::{Error, ErrorList, Path};
 use crate::validation::common::{Unique, check, enumerated, required, required_enumerated};
 use crate::validation::names;
@@ -49,7 +49,51 @@ pub(super) fn containers(errors: &mut ErrorList, spec: &PodSpec, around: &Surrou
         container_name(errors, name, &path);
         names.check(errors, &path.child("name"), name);
         required(errors, &path.child("image"), common.map(|c| c.image.as_str()).unwrap_or_default());
+        ephemeral(errors, container, spec, around, &path);
     }
+}
+
+/// What of an ordinary container an ephemeral one must not have, and what it refers to.
+fn ephemeral(
+    errors: &mut ErrorList,
+    container: &EphemeralContainer,
+    spec: &PodSpec,
+    around: &Surroundings<'_>,
+    path: &Path,
+) {
+    let target = container.target_container_name.as_str();
+    let mut others = spec.containers.iter().chain(&spec.init_containers);
+    if !target.is_empty() && !others.any(|other| other.name == target) {
+        errors.push(Error::not_found(path.child("targetContainerName"), target));
+    }
+    let container = crate::ephemeral::container(container);
+    let resources = container.resources.clone().unwrap_or_default();
+    for (field, set) in [
+        ("ports", !container.ports.is_empty()),
+        ("resources", resources != Default::default()),
+        ("livenessProbe", container.liveness_probe.is_some()),
+        ("readinessProbe", container.readiness_probe.is_some()),
+        ("startupProbe", container.startup_probe.is_some()),
+        ("lifecycle", container.lifecycle.is_some()),
+    ] {
+        if set {
+            let detail = "cannot be set for an Ephemeral Container";
+            errors.push(Error::forbidden(path.child(field), detail));
+        }
+    }
+    for (i, mount) in container.volume_mounts.iter().enumerate() {
+        let path = path.child("volumeMounts").index(i);
+        for (field, value) in [("subPath", &mount.sub_path), ("subPathExpr", &mount.sub_path_expr)] {
+            if !value.is_empty() {
+                let detail = "cannot be set for an Ephemeral Container";
+                errors.push(Error::forbidden(path.child(field), detail));
+            }
+        }
+    }
+    environment::variables(errors, &container.env, &path.child("env"));
+    environment::sources(errors, &container.env_from, &path.child("envFrom"));
+    mount::mounts(errors, &container, &around.volumes, path);
+    security::container(errors, container.security_context.as_ref(), &path.child("securityContext"));
 }
 
 /// Where each host port of the containers listens, in order.

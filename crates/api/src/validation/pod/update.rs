@@ -1,6 +1,6 @@
 //! What of a pod may change.
 
-use crate::core::v1::{Pod, PodSpec, Toleration};
+use crate::core::v1::{EphemeralContainer, Pod, PodSpec, Toleration};
 use crate::field::{Error, ErrorList, Path};
 use crate::validation::common::non_negative;
 
@@ -32,6 +32,30 @@ pub(crate) fn update(new: &Pod, old: &Pod) -> ErrorList {
     gates(&mut errors, new, old, &path.child("schedulingGates"));
     if with_allowed_changes(new, old) != *old {
         errors.push(Error::forbidden(path, ONLY));
+    }
+    errors
+}
+
+/// What is wrong with new ephemeral containers: those that are there stay as they are.
+#[must_use]
+pub fn ephemeral_containers(new: &Pod, old: &Pod) -> ErrorList {
+    let mut errors = ErrorList::new();
+    let path = Path::new("spec");
+    let empty = PodSpec::default();
+    let (new, old) = (new.spec.as_ref().unwrap_or(&empty), old.spec.as_ref().unwrap_or(&empty));
+    super::pod_spec(&mut errors, new, &path);
+    let name = |one: &EphemeralContainer| {
+        one.ephemeral_container_common.as_ref().map(|common| common.name.clone()).unwrap_or_default()
+    };
+    for before in &old.ephemeral_containers {
+        let name_before = name(before);
+        let what = match new.ephemeral_containers.iter().rev().find(|one| name(one) == name_before) {
+            Some(now) if now == before => continue,
+            Some(_) => "changed",
+            None => "removed",
+        };
+        let detail = format!("existing ephemeral containers {name_before:?} may not be {what}\n");
+        errors.push(Error::forbidden(path.child("ephemeralContainers"), detail));
     }
     errors
 }

@@ -42,6 +42,7 @@ fn fields(status: &PodStatus) -> Result<Map<String, Value>, serde_json::Error> {
         observed_generation: status.observed_generation,
         container_statuses: status.container_statuses.clone(),
         init_container_statuses: status.init_container_statuses.clone(),
+        ephemeral_container_statuses: status.ephemeral_container_statuses.clone(),
         ..PodStatus::default()
     };
     match serde_json::to_value(own)? {

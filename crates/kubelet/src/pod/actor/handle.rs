@@ -107,7 +107,7 @@ impl Actor {
         if !self.ids.contains(&status.id) || status.state == ContainerState::Created {
             return;
         }
-        let Some(container) = records::container(&self.snapshot, &identity.container).cloned() else {
+        let Some(container) = records::container(&self.snapshot, &identity.container) else {
             return;
         };
         let pod = Arc::clone(&self.snapshot.pod);
@@ -286,7 +286,7 @@ impl Actor {
             Err(StartTrouble::NeverRan { id, attempt, crashes, image_id, message }) => {
                 let now = std::time::SystemTime::now();
                 record.failure = None;
-                let image = records::container(&self.snapshot, name).map(|c| c.image.clone());
+                let image = records::container(&self.snapshot, name).map(|c| c.image);
                 let Some(record) = self.snapshot.containers.get_mut(name) else { return };
                 let state = ContainerState::Exited {
                     exit_code: 128,

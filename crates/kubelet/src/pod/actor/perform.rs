@@ -1,7 +1,10 @@
 //! Carrying out what was decided.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use gantry_api::core::v1::EphemeralContainer;
+use gantry_container_runtime::ContainerState;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -82,7 +85,11 @@ impl Actor {
     }
 
     fn start(&mut self, name: &str, attempt: u32, crashes: u32) {
-        let Some(container) = records::container(&self.snapshot, name).cloned() else { return };
+        let Some(container) = records::container(&self.snapshot, name) else { return };
+        let mut connected = self.connected.clone();
+        if let Some(target) = self.processes_of_target(name) {
+            connected.namespaces.pid = Some(target);
+        }
         let record = self.snapshot.containers.entry(name.to_owned()).or_default();
         record.work = Some(Work::Starting);
         let newer = record.latest.as_ref().is_some_and(|latest| latest.attempt < attempt);
@@ -93,7 +100,7 @@ impl Actor {
             id: crate::identity::new_container_id(),
             attempt,
             crashes,
-            connected: self.connected.clone(),
+            connected,
             volumes: self.volumes.clone(),
             obsolete,
             mailbox: self.mailbox.clone(),
@@ -105,6 +112,18 @@ impl Actor {
         self.spawn(kind, async move { Outcome::Started { container, id, result: job.run().await } });
     }
 
+    /// The processes that an ephemeral container is to see: those of the container that it names, while that runs.
+    fn processes_of_target(&self, name: &str) -> Option<PathBuf> {
+        let is = |one: &&EphemeralContainer| {
+            one.ephemeral_container_common.as_ref().is_some_and(|common| common.name == name)
+        };
+        let target = &self.snapshot.spec().ephemeral_containers.iter().find(is)?.target_container_name;
+        match self.snapshot.containers.get(target)?.latest.as_ref()?.state {
+            ContainerState::Running { pid, .. } => Some(format!("/proc/{pid}/ns/pid").into()),
+            _ => None,
+        }
+    }
+
     fn stop(&mut self, name: &str, deadline: Timestamp, why: StopReason) {
         let Some(record) = self.snapshot.containers.get_mut(name) else { return };
         record.work = Some(Work::Stopping(deadline));
@@ -113,7 +132,7 @@ impl Actor {
             return;
         }
         let Some(latest) = record.latest.clone() else { return };
-        let Some(container) = records::container(&self.snapshot, name).cloned() else { return };
+        let Some(container) = records::container(&self.snapshot, name) else { return };
         let text = match why {
             StopReason::Deleted | StopReason::PodEnded => format!("Stopping container {name}"),
             StopReason::Probe(kind) => {
@@ -181,7 +200,7 @@ impl Actor {
             if self.probes.contains_key(&key) {
                 continue;
             }
-            let Some(container) = records::container(&self.snapshot, &key.container).cloned() else {
+            let Some(container) = records::container(&self.snapshot, &key.container) else {
                 continue;
             };
             let Some(probe) = probe(&container, key.kind).cloned() else { continue };

@@ -79,9 +79,11 @@ pub(super) fn last_words(status: &ContainerStatus) -> Option<std::path::PathBuf>
 }
 
 /// A container of the pod by name.
-pub(super) fn container<'a>(snapshot: &'a PodSnapshot, name: &str) -> Option<&'a Container> {
+pub(super) fn container(snapshot: &PodSnapshot, name: &str) -> Option<Container> {
     let spec = snapshot.pod.spec.as_ref()?;
-    spec.containers.iter().chain(&spec.init_containers).find(|container| container.name == name)
+    let is = |container: &&Container| container.name == name;
+    let found = spec.containers.iter().chain(&spec.init_containers).find(is).cloned();
+    found.or_else(|| snapshot.ephemeral().into_iter().find(|container| container.name == name))
 }
 
 #[cfg(test)]

@@ -172,6 +172,18 @@ fn init_containers_run_one_after_the_other() {
 }
 
 #[test]
+fn an_ephemeral_container_waits_for_nobody_and_runs_once() {
+    const DEBUGGED: &str = r#"{"restartPolicy":"Always","containers":[{"name":"c","image":"i"}],
+        "initContainers":[{"name":"i1","image":"i"}],"ephemeralContainers":[{"name":"d","image":"i"}]}"#;
+    let begun = || snapshot(DEBUGGED).with("i1", instance(0, 0, running()));
+    assert_eq!(shown(&begun()), ["start d/0+0"]);
+    assert!(shown(&begun().with("d", instance(0, 0, running()))).is_empty());
+    assert!(shown(&begun().with("d", instance(0, 0, exited(1, 1, 2)))).is_empty());
+    let ending = begun().with("d", instance(0, 0, running())).deleted(NOW + 30);
+    assert_eq!(shown(&ending), ["stop i1@10030 Deleted", "stop d@10030 Deleted"]);
+}
+
+#[test]
 fn a_sidecar_holds_up_the_others_until_it_has_started_and_is_restarted_for_ever() {
     let done = || instance(0, 0, exited(0, 1, 2));
     let unstarted = snapshot(INITS).with("i1", done()).with("side", instance(0, 0, running()));
