@@ -39,6 +39,8 @@ pub enum Subresource {
     Attach,
     /// `portforward`: connections to a pod's ports.
     PortForward,
+    /// `proxy`: whatever a pod, a service or a node serves.
+    Proxy,
     /// `finalize`: a namespace's finalizers.
     Finalize,
     /// `token`: a token of a service account, as `authentication.k8s.io/v1` TokenRequest.
@@ -55,10 +57,11 @@ impl Subresource {
             Self::Binding => "binding",
             Self::Eviction => "eviction",
             Self::Log => "log",
+            Self::EphemeralContainers => "ephemeralcontainers",
             Self::Exec => "exec",
             Self::Attach => "attach",
-            Self::EphemeralContainers => "ephemeralcontainers",
             Self::PortForward => "portforward",
+            Self::Proxy => "proxy",
             Self::Finalize => "finalize",
             Self::Token => "token",
         }

@@ -119,7 +119,7 @@ kinds! {
         subresources: [Status, Finalize], message: "k8s.io.api.core.v1.Namespace", spec: [spec], status: [status]
     }
     core::v1::Node {
-        "" / "v1", "Node", "nodes", "node", short: ["no"], categories: [], Cluster, subresources: [Status],
+        "" / "v1", "Node", "nodes", "node", short: ["no"], categories: [], Cluster, subresources: [Status, Proxy],
         message: "k8s.io.api.core.v1.Node", spec: [spec], status: [status]
     }
     core::v1::PersistentVolumeClaim {
@@ -133,7 +133,7 @@ kinds! {
     }
     core::v1::Pod {
         "" / "v1", "Pod", "pods", "pod", short: ["po"], categories: ["all"], Namespaced,
-        subresources: [Status, Binding, EphemeralContainers, Eviction, Log, Exec, Attach, PortForward],
+        subresources: [Status, Binding, EphemeralContainers, Eviction, Log, Exec, Attach, PortForward, Proxy],
         message: "k8s.io.api.core.v1.Pod", spec: [spec], status: [status]
     }
     core::v1::PodTemplate {
@@ -160,7 +160,7 @@ kinds! {
     }
     core::v1::Service {
         "" / "v1", "Service", "services", "service", short: ["svc"], categories: ["all"], Namespaced,
-        subresources: [Status], message: "k8s.io.api.core.v1.Service", spec: [spec], status: [status]
+        subresources: [Status, Proxy], message: "k8s.io.api.core.v1.Service", spec: [spec], status: [status]
     }
     apiextensions::v1::CustomResourceDefinition {
         "apiextensions.k8s.io" / "v1", "CustomResourceDefinition", "customresourcedefinitions",

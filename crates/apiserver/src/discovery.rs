@@ -37,6 +37,7 @@ pub(crate) fn subresource_verbs(subresource: Subresource) -> &'static [&'static 
         Subresource::Binding | Subresource::Eviction | Subresource::Token => &["create"],
         Subresource::Log => &["get"],
         Subresource::Exec | Subresource::Attach | Subresource::PortForward => &["create", "get"],
+        Subresource::Proxy => &["create", "delete", "get", "patch", "update"],
         Subresource::Finalize => &["update"],
     }
 }
@@ -54,6 +55,14 @@ pub(crate) fn subresource_kind(
         Subresource::Token => ("authentication.k8s.io", "v1", "TokenRequest"),
         Subresource::Attach => ("", "v1", "PodAttachOptions"),
         Subresource::PortForward => ("", "v1", "PodPortForwardOptions"),
+        Subresource::Proxy => {
+            let name = match kind.kind {
+                "Node" => "NodeProxyOptions",
+                "Service" => "ServiceProxyOptions",
+                _ => "PodProxyOptions",
+            };
+            ("", "v1", name)
+        }
         Subresource::Status | Subresource::EphemeralContainers | Subresource::Log | Subresource::Finalize => {
             (kind.group, kind.version, kind.kind)
         }

@@ -12,6 +12,7 @@ mod log;
 mod openapi;
 mod path;
 mod port_forward;
+mod proxy;
 mod query;
 mod resource;
 mod upgrade;

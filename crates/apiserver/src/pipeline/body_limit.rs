@@ -7,6 +7,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Limited};
 use tonic::body::Body;
 
+use super::class::is_proxy;
 use super::middleware::{Middleware, Next, run};
 use super::{Class, MAX_BODY, reply};
 use crate::status::ApiError;
@@ -23,7 +24,8 @@ pub(super) struct BodyLimit;
 impl Middleware for BodyLimit {
     async fn call(self, request: Request<Body>, next: impl Next) -> Response<Body> {
         let class = Class::of(&request);
-        if class.grpc {
+        // What goes through to somebody else is not held here.
+        if class.grpc || is_proxy(request.uri().path()) {
             return run(next, request).await;
         }
         let length =

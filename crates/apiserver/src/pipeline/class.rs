@@ -37,7 +37,8 @@ impl Class {
             grpc: false,
             long_running: read && is_watch(request.uri().query().unwrap_or_default())
                 || path.contains("/watch/")
-                || matches!(path.rsplit('/').next(), Some("log" | "exec" | "attach" | "portforward")),
+                || matches!(path.rsplit('/').next(), Some("log" | "exec" | "attach" | "portforward"))
+                || is_proxy(path),
             mutating: !read,
             health: is_health(path),
         }
@@ -47,6 +48,15 @@ impl Class {
 /// Whether the call is gRPC's.
 pub(crate) fn is_grpc<B>(request: &Request<B>) -> bool {
     request.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// Whether the request is for somebody else: a pod, a service or a node.
+pub(super) fn is_proxy(path: &str) -> bool {
+    let mut segments =
+        path.split('/').filter(|segment| !segment.is_empty()).skip_while(|one| *one != "v1").skip(1);
+    let first = segments.next();
+    let resource = if first == Some("namespaces") { segments.nth(1) } else { first };
+    matches!(resource, Some("pods" | "services" | "nodes")) && segments.nth(1) == Some("proxy")
 }
 
 /// Whether the path asks for the server's health, which everyone may.
@@ -75,6 +85,9 @@ mod tests {
         assert!(class(Method::GET, "/api/v1/pods?watch=true").long_running);
         assert!(class(Method::GET, "/api/v1/pods?limit=5&watch=1").long_running);
         assert!(class(Method::GET, "/api/v1/namespaces/a/pods/b/log?follow=true").long_running);
+        assert!(class(Method::POST, "/api/v1/namespaces/a/services/b:80/proxy/c/d").long_running);
+        assert!(class(Method::GET, "/api/v1/nodes/a/proxy").long_running);
+        assert!(!class(Method::GET, "/api/v1/namespaces/proxy/pods/a/status").long_running);
         assert!(!class(Method::GET, "/api/v1/pods?watch=false").long_running);
         assert!(!class(Method::POST, "/api/v1/namespaces/a/pods?watch=true").long_running);
     }

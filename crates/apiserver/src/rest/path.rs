@@ -52,6 +52,8 @@ pub(super) struct ResourcePath {
     pub(super) resource: String,
     pub(super) name: String,
     pub(super) subresource: String,
+    /// What follows `proxy`, as it stands in the path.
+    pub(super) rest: String,
     /// The old form `/api/v1/watch/...`.
     pub(super) watch: bool,
 }
@@ -87,7 +89,24 @@ pub(super) fn parse(path: &str) -> Result<Route, ApiError> {
         ["apis", group, version, rest @ ..] => resource(group, version, rest).ok_or_else(not_found)?,
         _ => return Err(not_found()),
     };
-    Ok(route)
+    Ok(match route {
+        Route::Resource(mut found) if found.subresource == "proxy" => {
+            let before = if found.namespace.is_empty() { 5 } else { 7 };
+            behind(path, before).clone_into(&mut found.rest);
+            Route::Resource(found)
+        }
+        route => route,
+    })
+}
+
+/// What follows so many segments of a path, with the slash before it.
+fn behind(path: &str, segments: usize) -> &str {
+    let mut rest = path;
+    for _ in 0..segments {
+        rest = rest.trim_start_matches('/');
+        rest = &rest[rest.find('/').unwrap_or(rest.len())..];
+    }
+    rest
 }
 
 /// The answer to a path that names nothing below a group and version that are served.
@@ -117,6 +136,7 @@ fn resource(group: &str, version: &str, rest: &[&str]) -> Option<Route> {
         [resource] => (*resource, "", ""),
         [resource, name] => (*resource, *name, ""),
         [resource, name, subresource] => (*resource, *name, *subresource),
+        [resource @ ("pods" | "services" | "nodes"), name, "proxy", ..] => (*resource, *name, "proxy"),
         _ => return None,
     };
     Some(Route::Resource(ResourcePath {
@@ -126,6 +146,7 @@ fn resource(group: &str, version: &str, rest: &[&str]) -> Option<Route> {
         resource: resource.to_owned(),
         name: name.to_owned(),
         subresource: subresource.to_owned(),
+        rest: String::new(),
         watch,
     }))
 }
@@ -160,6 +181,23 @@ mod tests {
         assert_eq!(resource("/api/v1/namespaces/a/finalize"), parts("", "namespaces", "a", "finalize"));
         assert_eq!(resource("/apis/apps/v1/namespaces/a/deployments/"), parts("a", "deployments", "", ""));
         assert_eq!(resource("/api/v1/nodes/a%2Db"), parts("", "nodes", "a-b", ""));
+    }
+
+    #[test]
+    fn what_is_behind_a_proxy_stays_as_it_is() {
+        let rest = |path: &str| match parse(path).unwrap() {
+            Route::Resource(path) => (path.resource, path.name, path.subresource, path.rest),
+            other => panic!("{other:?}"),
+        };
+        let wanted = |resource: &str, name: &str, rest: &str| {
+            (resource.to_owned(), name.to_owned(), "proxy".to_owned(), rest.to_owned())
+        };
+        let pods = "/api/v1/namespaces/a/pods";
+        assert_eq!(rest(&format!("{pods}/b:80/proxy")), wanted("pods", "b:80", ""));
+        assert_eq!(rest(&format!("{pods}/b/proxy/")), wanted("pods", "b", "/"));
+        assert_eq!(rest(&format!("{pods}/b/proxy/c%2Fd//e/")), wanted("pods", "b", "/c%2Fd//e/"));
+        assert_eq!(rest("/api/v1/nodes/n/proxy/stats"), wanted("nodes", "n", "/stats"));
+        assert!(parse("/api/v1/namespaces/a/configmaps/b/proxy/c").is_err());
     }
 
     #[test]

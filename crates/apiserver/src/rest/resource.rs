@@ -17,7 +17,7 @@ use super::accept::{Accept, PROTOBUF, View};
 use super::body::{self, Expected, RawBody};
 use super::path::{ResourcePath, no_page, not_found};
 use super::query::{FieldValidation, Query};
-use super::{Inner, encode, exec, list, log, port_forward, watch};
+use super::{Inner, encode, exec, list, log, port_forward, proxy, watch};
 use crate::authorization::{Attributes, Requester, authorize, authorize_selected};
 use crate::cache::Entry;
 use crate::reviews;
@@ -83,7 +83,8 @@ pub(super) async fn handle(
         name => Some(kind.subresources.iter().copied().find(|sub| sub.name() == name).ok_or_else(not_found)?),
     };
     let scale = subresource == Some(Subresource::Scale);
-    let accept = if takes_over(subresource) || subresource == Some(Subresource::Log) {
+    let raw = matches!(subresource, Some(Subresource::Log | Subresource::Proxy));
+    let accept = if raw || takes_over(subresource) {
         // What is no object comes as it is, whatever the client accepts.
         Accept::of(&http::HeaderMap::new(), query.pretty())?
     } else if kind.is_custom() && !scale {
@@ -95,6 +96,9 @@ pub(super) async fn handle(
     let call = Call { inner, user, verb, target, subresource, query, accept };
     if verb == "create" && takes_over(subresource) {
         return call.take_over(request).await;
+    }
+    if subresource == Some(Subresource::Proxy) {
+        return proxy::answer(&inner.verbs, call.target, &path.rest, request, inner.stop.clone()).await;
     }
     let (parts, body) = request.into_parts();
     if gantry_api::registry::is_review(kind) && verb != "create" {
@@ -139,6 +143,8 @@ fn verb(method: &Method, path: &ResourcePath, watch: bool) -> Result<&'static st
         ("GET" | "POST", true) if matches!(&*path.subresource, "exec" | "attach" | "portforward") => {
             Ok("create")
         }
+        // Nothing that roles name, save for those that allow everything.
+        ("OPTIONS", true) if path.subresource == "proxy" => Ok(""),
         ("GET" | "HEAD", _) if watch && path.subresource.is_empty() => Ok("watch"),
         ("GET" | "HEAD", true) => Ok("get"),
         ("GET" | "HEAD", false) => Ok("list"),

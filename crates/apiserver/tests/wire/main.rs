@@ -23,6 +23,7 @@ mod openapi;
 mod patches;
 mod pki;
 mod protobuf;
+mod proxy;
 mod rbac;
 mod reviews;
 mod roles;
