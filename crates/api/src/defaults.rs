@@ -2,6 +2,7 @@
 //!
 //! Each function is idempotent and looks at nothing but the object.
 
+pub(crate) mod admissionregistration;
 pub(crate) mod apiextensions;
 pub(crate) mod apps;
 pub(crate) mod autoscaling;

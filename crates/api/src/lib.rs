@@ -124,6 +124,9 @@ pub mod scheduling {
 /// `storage.k8s.io/v1`: classes of storage, and the drivers of volumes.
 pub mod storage {
     pub use crate::generated::k8s::io::api::storage::v1;
+/// `admissionregistration.k8s.io/v1`: webhooks and policies that requests are admitted by.
+pub mod admissionregistration {
+    pub use crate::generated::k8s::io::api::admissionregistration::v1;
 }
 
 /// `meta/v1`: what all kinds share.

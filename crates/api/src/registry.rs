@@ -3,7 +3,7 @@
 use crate::kind::{Codec, Kind, Scope, Subresource};
 use crate::meta::v1::ObjectMeta;
 use crate::{
-    Resource, apiextensions, apps, authentication, authorization, autoscaling, batch, coordination, core, discovery, events, networking, node, policy, rbac, scheduling, storage,
+    Resource, admissionregistration, apiextensions, apps, authentication, authorization, autoscaling, batch, coordination, core, discovery, events, networking, node, policy, rbac, scheduling, storage,
 };
 
 /// Registers kinds: implements [`Resource`] for the type and adds the kind to the named list, such as [`all`].
@@ -308,6 +308,35 @@ kinds! {
         "storage.k8s.io" / "v1", "VolumeAttributesClass", "volumeattributesclasses", "volumeattributesclass",
         short: ["vac"], categories: [], Cluster, subresources: [],
         message: "k8s.io.api.storage.v1.VolumeAttributesClass", spec: [driver_name, parameters], status: []
+    admissionregistration::v1::MutatingAdmissionPolicy {
+        "admissionregistration.k8s.io" / "v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies",
+        "mutatingadmissionpolicy", short: [], categories: ["api-extensions"], Cluster, subresources: [],
+        message: "k8s.io.api.admissionregistration.v1.MutatingAdmissionPolicy", spec: [spec], status: []
+    }
+    admissionregistration::v1::MutatingAdmissionPolicyBinding {
+        "admissionregistration.k8s.io" / "v1", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings",
+        "mutatingadmissionpolicybinding", short: [], categories: ["api-extensions"], Cluster, subresources: [],
+        message: "k8s.io.api.admissionregistration.v1.MutatingAdmissionPolicyBinding", spec: [spec], status: []
+    }
+    admissionregistration::v1::MutatingWebhookConfiguration {
+        "admissionregistration.k8s.io" / "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations",
+        "mutatingwebhookconfiguration", short: [], categories: ["api-extensions"], Cluster, subresources: [],
+        message: "k8s.io.api.admissionregistration.v1.MutatingWebhookConfiguration", spec: [webhooks], status: []
+    }
+    admissionregistration::v1::ValidatingAdmissionPolicy {
+        "admissionregistration.k8s.io" / "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies",
+        "validatingadmissionpolicy", short: [], categories: ["api-extensions"], Cluster, subresources: [Status],
+        message: "k8s.io.api.admissionregistration.v1.ValidatingAdmissionPolicy", spec: [spec], status: [status]
+    }
+    admissionregistration::v1::ValidatingAdmissionPolicyBinding {
+        "admissionregistration.k8s.io" / "v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings",
+        "validatingadmissionpolicybinding", short: [], categories: ["api-extensions"], Cluster, subresources: [],
+        message: "k8s.io.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding", spec: [spec], status: []
+    }
+    admissionregistration::v1::ValidatingWebhookConfiguration {
+        "admissionregistration.k8s.io" / "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations",
+        "validatingwebhookconfiguration", short: [], categories: ["api-extensions"], Cluster, subresources: [],
+        message: "k8s.io.api.admissionregistration.v1.ValidatingWebhookConfiguration", spec: [webhooks], status: []
     }
 }
 

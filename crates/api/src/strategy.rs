@@ -3,6 +3,7 @@
 use crate::Resource;
 use crate::field::ErrorList;
 
+mod admissionregistration;
 mod apiextensions;
 mod apps;
 mod autoscaling;

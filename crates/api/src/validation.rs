@@ -4,6 +4,7 @@
 //! all mistakes at once. [`meta`] holds for all kinds; the rest is called by the kinds' strategies.
 
 mod addresses;
+pub(crate) mod admission;
 pub(crate) mod apps;
 pub(crate) mod autoscaler;
 pub(crate) mod batch;

@@ -36,17 +36,25 @@ fn populated<T: serde::Serialize + serde::de::DeserializeOwned>(
     serde_json::to_value(theirs).map_err(|error| error.to_string())
 }
 
+macro_rules! judge {
+    ($message:literal, $protobuf:ty, $json:ty) => {
+        Judge {
+            message: $message,
+            protobuf: protobuf::<$protobuf>,
+            json: json::<$json>,
+            populated: populated::<$json>,
+        }
+    };
+}
+
+/// Kinds by the place that both judges have them in; then those that have different ones.
 macro_rules! judges {
-    ($($message:literal: $root:ident::$($path:ident)::+;)*) => {
+    ($($message:literal: $root:ident::$($path:ident)::+;)* apart: $($apart:literal: $protobuf:ty, $json:ty;)*) => {
         /// Every kind's judges.
-        pub(crate) const JUDGES: &[Judge] = &[$(
-            Judge {
-                message: $message,
-                protobuf: protobuf::<k8s_pb::$root::$($path)::+>,
-                json: json::<k8s_openapi::$root::$($path)::+>,
-                populated: populated::<k8s_openapi::$root::$($path)::+>,
-            },
-        )*];
+        pub(crate) const JUDGES: &[Judge] = &[
+            $(judge!($message, k8s_pb::$root::$($path)::+, k8s_openapi::$root::$($path)::+),)*
+            $(judge!($apart, $protobuf, $json),)*
+        ];
     };
 }
 
@@ -98,4 +106,20 @@ judges! {
     "k8s.io.api.storage.v1.VolumeAttributesClass": api::storage::v1::VolumeAttributesClass;
     "k8s.io.api.autoscaling.v1.HorizontalPodAutoscaler": api::autoscaling::v1::HorizontalPodAutoscaler;
     "k8s.io.api.autoscaling.v2.HorizontalPodAutoscaler": api::autoscaling::v2::HorizontalPodAutoscaler;
+    "k8s.io.api.admissionregistration.v1.MutatingWebhookConfiguration":
+        api::admissionregistration::v1::MutatingWebhookConfiguration;
+    "k8s.io.api.admissionregistration.v1.ValidatingAdmissionPolicy":
+        api::admissionregistration::v1::ValidatingAdmissionPolicy;
+    "k8s.io.api.admissionregistration.v1.ValidatingAdmissionPolicyBinding":
+        api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
+    "k8s.io.api.admissionregistration.v1.ValidatingWebhookConfiguration":
+        api::admissionregistration::v1::ValidatingWebhookConfiguration;
+    apart:
+    // Kubernetes 1.35 had these as v1beta1 only, with the same fields at the same places.
+    "k8s.io.api.admissionregistration.v1.MutatingAdmissionPolicy":
+        k8s_pb::api::admissionregistration::v1beta1::MutatingAdmissionPolicy,
+        k8s_openapi::api::admissionregistration::v1::MutatingAdmissionPolicy;
+    "k8s.io.api.admissionregistration.v1.MutatingAdmissionPolicyBinding":
+        k8s_pb::api::admissionregistration::v1beta1::MutatingAdmissionPolicyBinding,
+        k8s_openapi::api::admissionregistration::v1::MutatingAdmissionPolicyBinding;
 }

@@ -1,6 +1,7 @@
 //! The tables of `kubectl get`: upstream's columns, and the cells of an object.
 
 pub(super) mod autoscaling;
+pub(super) mod admissionregistration;
 pub(super) mod batch;
 pub(super) mod config;
 pub(super) mod event;

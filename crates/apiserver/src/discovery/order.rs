@@ -1,7 +1,7 @@
 //! The order in which groups and versions are shown: clients that are asked for a name take the first that has it.
 
 /// Upstream's order of groups; others follow by name.
-const GROUPS: [&str; 20] = [
+const GROUPS: [&str; 21] = [
     "",
     "apiregistration.k8s.io",
     "apps",
@@ -21,6 +21,7 @@ const GROUPS: [&str; 20] = [
     "coordination.k8s.io",
     "node.k8s.io",
     "discovery.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
     "resource.k8s.io",
 ];
 

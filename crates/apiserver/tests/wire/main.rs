@@ -22,6 +22,7 @@ mod objects;
 mod openapi;
 mod patches;
 mod pki;
+mod policies;
 mod protobuf;
 mod proxy;
 mod rbac;
