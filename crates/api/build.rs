@@ -31,6 +31,7 @@ const SCALARS: &[(&str, &str)] = &[
     (".k8s.io.api.authentication.v1.ExtraValue", "crate::scalars::ExtraValue"),
     (".k8s.io.api.authorization.v1.ExtraValue", "crate::scalars::ExtraValue"),
     (".k8s.io.apimachinery.pkg.runtime.RawExtension", "crate::scalars::RawExtension"),
+    (".k8s.io.api.certificates.v1.ExtraValue", "crate::scalars::ExtraValue"),
     (".k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.JSON", "crate::scalars::Json"),
     (
         ".k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray",

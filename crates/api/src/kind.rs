@@ -45,6 +45,8 @@ pub enum Subresource {
     Finalize,
     /// `token`: a token of a service account, as `authentication.k8s.io/v1` TokenRequest.
     Token,
+    /// `approval`: whether a certificate is to be signed.
+    Approval,
 }
 
 impl Subresource {
@@ -64,6 +66,7 @@ impl Subresource {
             Self::Proxy => "proxy",
             Self::Finalize => "finalize",
             Self::Token => "token",
+            Self::Approval => "approval",
         }
     }
 }

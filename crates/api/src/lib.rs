@@ -81,6 +81,11 @@ pub mod batch {
     pub use crate::generated::k8s::io::api::batch::v1;
 }
 
+/// `certificates.k8s.io/v1`: requests for certificates.
+pub mod certificates {
+    pub use crate::generated::k8s::io::api::certificates::v1;
+}
+
 /// `coordination.k8s.io/v1`: leases.
 pub mod coordination {
     pub use crate::generated::k8s::io::api::coordination::v1;

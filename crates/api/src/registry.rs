@@ -3,7 +3,7 @@
 use crate::kind::{Codec, Kind, Scope, Subresource};
 use crate::meta::v1::ObjectMeta;
 use crate::{
-    Resource, admissionregistration, apiextensions, apps, authentication, authorization, autoscaling, batch, coordination, core, discovery, events, networking, node, policy, rbac, scheduling, storage,
+    Resource, admissionregistration, apiextensions, apps, authentication, authorization, autoscaling, batch, certificates, coordination, core, discovery, events, networking, node, policy, rbac, scheduling, storage,
 };
 
 /// Registers kinds: implements [`Resource`] for the type and adds the kind to the named list, such as [`all`].
@@ -337,6 +337,11 @@ kinds! {
         "admissionregistration.k8s.io" / "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations",
         "validatingwebhookconfiguration", short: [], categories: ["api-extensions"], Cluster, subresources: [],
         message: "k8s.io.api.admissionregistration.v1.ValidatingWebhookConfiguration", spec: [webhooks], status: []
+    }
+    certificates::v1::CertificateSigningRequest {
+        "certificates.k8s.io" / "v1", "CertificateSigningRequest", "certificatesigningrequests",
+        "certificatesigningrequest", short: ["csr"], categories: [], Cluster, subresources: [Status, Approval],
+        message: "k8s.io.api.certificates.v1.CertificateSigningRequest", spec: [spec], status: [status]
     }
 }
 

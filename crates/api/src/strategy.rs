@@ -8,6 +8,7 @@ mod apiextensions;
 mod apps;
 mod autoscaling;
 mod batch;
+mod certificates;
 mod coordination;
 mod core;
 mod discovery;

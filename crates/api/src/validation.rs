@@ -8,6 +8,7 @@ pub(crate) mod admission;
 pub(crate) mod apps;
 pub(crate) mod autoscaler;
 pub(crate) mod batch;
+pub mod certificates;
 mod common;
 mod conditions;
 pub(crate) mod config;

@@ -19,6 +19,7 @@ use gantry_api::{Object, Resource, Subresource};
 
 use crate::authorization::{Requester, escalation};
 use crate::cache::{Entry, Selection};
+use crate::certificates;
 use crate::status::ApiError;
 use crate::verbs::Verbs;
 
@@ -29,6 +30,7 @@ impl Verbs {
     pub(crate) async fn admit_new(&self, object: &mut dyn Object) -> Result<(), ApiError> {
         self.admit_namespace(object).await?;
         protection::protect(object);
+        certificates::requested_by(object);
         if let Some(pod) = object.downcast_mut::<Pod>() {
             self.complete_from_limits(pod)?;
             self.prioritize(pod).await?;
@@ -47,7 +49,7 @@ impl Verbs {
         } else if let Some(class) = object.downcast_ref::<PriorityClass>() {
             self.check_default_priority(class).await
         } else {
-            Ok(())
+            certificates::restrict(object)
         }
     }
 
@@ -97,6 +99,7 @@ pub(crate) fn may_update(
     old: &dyn Object,
 ) -> Result<(), ApiError> {
     restrict(old, |node| node_restriction::on_update(node, subresource, new, old))?;
+    certificates::may_update(subresource, new, old)?;
     escalation::check(new, Some(old))
 }
 

@@ -31,9 +31,10 @@ pub(crate) fn verbs(kind: &Kind) -> &'static [&'static str] {
 /// What can be done with a subresource.
 pub(crate) fn subresource_verbs(subresource: Subresource) -> &'static [&'static str] {
     match subresource {
-        Subresource::Status | Subresource::Scale | Subresource::EphemeralContainers => {
-            &["get", "patch", "update"]
-        }
+        Subresource::Status
+        | Subresource::Scale
+        | Subresource::EphemeralContainers
+        | Subresource::Approval => &["get", "patch", "update"],
         Subresource::Binding | Subresource::Eviction | Subresource::Token => &["create"],
         Subresource::Log => &["get"],
         Subresource::Exec | Subresource::Attach | Subresource::PortForward => &["create", "get"],
@@ -63,7 +64,11 @@ pub(crate) fn subresource_kind(
             };
             ("", "v1", name)
         }
-        Subresource::Status | Subresource::EphemeralContainers | Subresource::Log | Subresource::Finalize => {
+        Subresource::Status
+        | Subresource::EphemeralContainers
+        | Subresource::Log
+        | Subresource::Finalize
+        | Subresource::Approval => {
             (kind.group, kind.version, kind.kind)
         }
     }

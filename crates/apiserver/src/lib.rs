@@ -6,6 +6,7 @@ mod authorization;
 pub mod bootstrap;
 pub mod cache;
 mod catalog;
+mod certificates;
 mod compaction;
 mod config;
 mod custom;

@@ -114,6 +114,7 @@ judges! {
         api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
     "k8s.io.api.admissionregistration.v1.ValidatingWebhookConfiguration":
         api::admissionregistration::v1::ValidatingWebhookConfiguration;
+    "k8s.io.api.certificates.v1.CertificateSigningRequest": api::certificates::v1::CertificateSigningRequest;
     apart:
     // Kubernetes 1.35 had these as v1beta1 only, with the same fields at the same places.
     "k8s.io.api.admissionregistration.v1.MutatingAdmissionPolicy":

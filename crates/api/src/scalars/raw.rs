@@ -62,8 +62,8 @@ impl From<&serde_json::Value> for Json {
     }
 }
 
-/// The values of a key: a list in JSON, a message in protobuf (`authentication.v1.ExtraValue`, and its like of
-/// `authorization.v1`).
+/// The values of a key: a list in JSON, a message in protobuf (`authentication.v1.ExtraValue`, and its likes of
+/// `authorization.v1` and `certificates.v1`).
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ExtraValue {

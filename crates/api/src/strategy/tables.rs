@@ -3,6 +3,7 @@
 pub(super) mod autoscaling;
 pub(super) mod admissionregistration;
 pub(super) mod batch;
+pub(super) mod certificates;
 pub(super) mod config;
 pub(super) mod event;
 pub(super) mod networking;

@@ -80,6 +80,7 @@ fn name_problems(kind: &Kind, name: &str) -> Problems {
         ("networking.k8s.io", "IPAddress") => super::addresses::canonical_ip(name),
         // Names of roles may have colons, as `system:node` has.
         ("rbac.authorization.k8s.io", _) => names::path_segment(name),
+        ("certificates.k8s.io", "CertificateSigningRequest") => names::path_segment(name),
         _ => names::dns1123_subdomain(name),
     }
 }

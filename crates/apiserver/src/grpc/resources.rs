@@ -77,7 +77,13 @@ impl Service {
                 let scale = object::decode_as(request.object)?;
                 Ok(object::reply_as(&self.verbs.update_scale(&target, scale, &options).await?))
             }
-            None | Some(Subresource::Status | Subresource::Finalize | Subresource::EphemeralContainers) => {
+            None
+            | Some(
+                Subresource::Status
+                | Subresource::Finalize
+                | Subresource::EphemeralContainers
+                | Subresource::Approval,
+            ) => {
                 let object = object::decode(target.kind, request.object)?;
                 let may_create = || may_create(user, &target);
                 let (entry, _) = self.verbs.put(&target, subresource, object, &options, may_create).await?;
@@ -100,7 +106,7 @@ impl Service {
             Some(Subresource::Scale) => {
                 Ok(object::reply_as(&self.verbs.patch_scale(&target, r#type, patch, &options).await?))
             }
-            None | Some(Subresource::Status | Subresource::EphemeralContainers) => {
+            None | Some(Subresource::Status | Subresource::EphemeralContainers | Subresource::Approval) => {
                 let patched = self.verbs.patch(&target, subresource, r#type, patch, &options).await?;
                 Ok(object::reply(&patched))
             }
@@ -191,7 +197,7 @@ impl Resources for Service {
         let options = request.options.unwrap_or_default();
         let reply = match subresource {
             Some(Subresource::Scale) => object::reply_as(&self.verbs.get_scale(&target, &options).await?),
-            None | Some(Subresource::Status | Subresource::EphemeralContainers) => {
+            None | Some(Subresource::Status | Subresource::EphemeralContainers | Subresource::Approval) => {
                 object::reply(&*self.verbs.get(&target, &options).await?)
             }
             Some(other) => return Err(unsupported(&target, other, "get").into()),

@@ -13,6 +13,7 @@ use super::write::Sealed;
 use super::{Target, Verbs, versions};
 use crate::admission;
 use crate::cache::{Cache, Entry};
+use crate::certificates;
 use crate::status::{ApiError, Reason};
 
 /// How many names are tried for an object that leaves its name to the server.
@@ -75,6 +76,7 @@ impl Verbs {
         admission::may_create(&*object)?;
         let name = object.meta().name.clone();
         let mut errors = validation::meta::object_meta(kind, object.meta());
+        errors.extend(certificates::check_request(&*object));
         errors.extend(object.strategy().validate());
         if !errors.is_empty() {
             return Err(ApiError::invalid(kind, &name, &errors));

@@ -12,6 +12,7 @@ use super::modify::Next;
 use super::{Target, Verbs, finalize, options, pods, versions};
 use crate::admission;
 use crate::cache::Entry;
+use crate::certificates;
 use crate::status::{ApiError, Reason};
 
 /// How often an update that creates is tried while others create and delete the same object.
@@ -84,7 +85,12 @@ impl Verbs {
 pub(super) fn check_subresource(kind: &Kind, subresource: Option<Subresource>) -> Result<(), ApiError> {
     match subresource {
         None => Ok(()),
-        Some(one @ (Subresource::Status | Subresource::Finalize | Subresource::EphemeralContainers))
+        Some(
+            one @ (Subresource::Status
+            | Subresource::Finalize
+            | Subresource::EphemeralContainers
+            | Subresource::Approval),
+        )
             if kind.has(one) =>
         {
             Ok(())
@@ -135,6 +141,13 @@ pub(super) fn succeed(
         Some(Subresource::Status) => {
             new.strategy_mut().prepare_for_status_update(old);
             keep_metadata_of_status(kind, new.meta_mut(), old.meta());
+            certificates::stamp(&mut *new, old);
+        }
+        Some(Subresource::Approval) => {
+            let mut next = old.clone_object();
+            certificates::copy_conditions(&mut *next, &*new);
+            certificates::stamp(&mut *next, old);
+            new = next;
         }
         Some(Subresource::Finalize) => {
             let mut next = old.clone_object();
@@ -160,8 +173,13 @@ pub(super) fn succeed(
     admission::may_update(subresource, &*new, old)?;
     let mut errors = validation::meta::object_meta_update(kind, new.meta(), old.meta());
     errors.extend(match subresource {
-        Some(Subresource::Status) => new.strategy().validate_status_update(old),
+        Some(Subresource::Status) => {
+            let mut errors = new.strategy().validate_status_update(old);
+            errors.extend(certificates::check_certificate(&*new, old));
+            errors
+        }
         Some(Subresource::EphemeralContainers) => pods::validate_ephemeral_containers(&*new, old),
+        Some(Subresource::Approval) => certificates::check_approval(&*new, old),
         Some(_) => Vec::new(),
         None => new.strategy().validate_update(old),
     });

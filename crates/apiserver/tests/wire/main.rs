@@ -6,6 +6,7 @@ mod access;
 mod admission;
 mod autoscalers;
 mod bodies;
+mod certificates;
 mod contract;
 mod custom;
 mod documents;
