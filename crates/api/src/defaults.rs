@@ -9,6 +9,7 @@ pub(crate) mod autoscaling;
 pub(crate) mod batch;
 pub(crate) mod core;
 pub(crate) mod networking;
+pub(crate) mod flowcontrol;
 pub(crate) mod pod;
 pub(crate) mod rbac;
 pub(crate) mod service;

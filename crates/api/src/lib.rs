@@ -104,6 +104,9 @@ pub mod events {
 /// `networking.k8s.io/v1`: ingresses, network policies, the ranges of services.
 pub mod networking {
     pub use crate::generated::k8s::io::api::networking::v1;
+/// `flowcontrol.apiserver.k8s.io/v1`: flow schemas and priority levels.
+pub mod flowcontrol {
+    pub use crate::generated::k8s::io::api::flowcontrol::v1;
 }
 
 /// `policy/v1`: disruption budgets and evictions.

@@ -3,7 +3,7 @@
 use crate::kind::{Codec, Kind, Scope, Subresource};
 use crate::meta::v1::ObjectMeta;
 use crate::{
-    Resource, admissionregistration, apiextensions, apps, authentication, authorization, autoscaling, batch, certificates, coordination, core, discovery, events, networking, node, policy, rbac, scheduling, storage,
+    Resource, admissionregistration, apiextensions, apps, authentication, authorization, autoscaling, batch, certificates, coordination, core, discovery, events, flowcontrol, networking, node, policy, rbac, scheduling, storage,
 };
 
 /// Registers kinds: implements [`Resource`] for the type and adds the kind to the named list, such as [`all`].
@@ -342,6 +342,16 @@ kinds! {
         "certificates.k8s.io" / "v1", "CertificateSigningRequest", "certificatesigningrequests",
         "certificatesigningrequest", short: ["csr"], categories: [], Cluster, subresources: [Status, Approval],
         message: "k8s.io.api.certificates.v1.CertificateSigningRequest", spec: [spec], status: [status]
+    }
+    flowcontrol::v1::FlowSchema {
+        "flowcontrol.apiserver.k8s.io" / "v1", "FlowSchema", "flowschemas", "flowschema", short: [], categories: [],
+        Cluster, subresources: [Status], message: "k8s.io.api.flowcontrol.v1.FlowSchema", spec: [spec],
+        status: [status]
+    }
+    flowcontrol::v1::PriorityLevelConfiguration {
+        "flowcontrol.apiserver.k8s.io" / "v1", "PriorityLevelConfiguration", "prioritylevelconfigurations",
+        "prioritylevelconfiguration", short: [], categories: [], Cluster, subresources: [Status],
+        message: "k8s.io.api.flowcontrol.v1.PriorityLevelConfiguration", spec: [spec], status: [status]
     }
 }
 

@@ -14,6 +14,7 @@ mod core;
 mod discovery;
 mod fields;
 mod networking;
+mod flowcontrol;
 mod node;
 mod policy;
 mod rbac;

@@ -20,6 +20,7 @@ pub(crate) mod endpoints;
 pub(crate) mod event;
 pub(crate) mod ingress;
 pub(crate) mod ingress_class;
+pub(crate) mod flow;
 pub(crate) mod lease;
 mod log;
 pub mod meta;

@@ -7,6 +7,7 @@ pub(super) mod certificates;
 pub(super) mod config;
 pub(super) mod event;
 pub(super) mod networking;
+pub(super) mod flowcontrol;
 pub(super) mod node;
 pub(super) mod pod;
 pub(super) mod policy;

@@ -12,6 +12,7 @@ mod custom;
 mod documents;
 mod eviction;
 mod exec;
+mod flow;
 mod http;
 mod impersonation;
 mod kinds;
