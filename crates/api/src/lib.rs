@@ -56,6 +56,11 @@ pub mod apiextensions {
     pub use crate::generated::k8s::io::apiextensions_apiserver::pkg::apis::apiextensions::v1;
 }
 
+/// `apiregistration.k8s.io/v1`: which group and version is served by whom.
+pub mod apiregistration {
+    pub use crate::generated::k8s::io::kube_aggregator::pkg::apis::apiregistration::v1;
+}
+
 /// `apps/v1`: deployments, replica sets, stateful sets, daemon sets.
 pub mod apps {
     pub use crate::generated::k8s::io::api::apps::v1;

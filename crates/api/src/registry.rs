@@ -3,7 +3,7 @@
 use crate::kind::{Codec, Kind, Scope, Subresource};
 use crate::meta::v1::ObjectMeta;
 use crate::{
-    Resource, admissionregistration, apiextensions, apps, authentication, authorization, autoscaling, batch, certificates, coordination, core, discovery, events, flowcontrol, networking, node, policy, rbac, scheduling, storage,
+    Resource, admissionregistration, apiextensions, apiregistration, apps, authentication, authorization, autoscaling, batch, certificates, coordination, core, discovery, events, flowcontrol, networking, node, policy, rbac, scheduling, storage,
 };
 
 /// Registers kinds: implements [`Resource`] for the type and adds the kind to the named list, such as [`all`].
@@ -352,6 +352,11 @@ kinds! {
         "flowcontrol.apiserver.k8s.io" / "v1", "PriorityLevelConfiguration", "prioritylevelconfigurations",
         "prioritylevelconfiguration", short: [], categories: [], Cluster, subresources: [Status],
         message: "k8s.io.api.flowcontrol.v1.PriorityLevelConfiguration", spec: [spec], status: [status]
+    }
+    apiregistration::v1::ApiService {
+        "apiregistration.k8s.io" / "v1", "APIService", "apiservices", "apiservice", short: [],
+        categories: ["api-extensions"], Cluster, subresources: [Status],
+        message: "k8s.io.kube_aggregator.pkg.apis.apiregistration.v1.APIService", spec: [spec], status: [status]
     }
 }
 

@@ -5,6 +5,7 @@ use crate::field::ErrorList;
 
 mod admissionregistration;
 mod apiextensions;
+mod apiregistration;
 mod apps;
 mod autoscaling;
 mod batch;

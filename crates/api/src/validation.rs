@@ -5,6 +5,7 @@
 
 mod addresses;
 pub(crate) mod admission;
+pub(crate) mod api_service;
 pub(crate) mod apps;
 pub(crate) mod autoscaler;
 pub(crate) mod batch;

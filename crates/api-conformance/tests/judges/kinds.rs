@@ -117,6 +117,8 @@ judges! {
     "k8s.io.api.certificates.v1.CertificateSigningRequest": api::certificates::v1::CertificateSigningRequest;
     "k8s.io.api.flowcontrol.v1.FlowSchema": api::flowcontrol::v1::FlowSchema;
     "k8s.io.api.flowcontrol.v1.PriorityLevelConfiguration": api::flowcontrol::v1::PriorityLevelConfiguration;
+    "k8s.io.kube_aggregator.pkg.apis.apiregistration.v1.APIService":
+        kube_aggregator::pkg::apis::apiregistration::v1::APIService;
     apart:
     // Kubernetes 1.35 had these as v1beta1 only, with the same fields at the same places.
     "k8s.io.api.admissionregistration.v1.MutatingAdmissionPolicy":

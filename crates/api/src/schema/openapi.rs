@@ -159,11 +159,12 @@ impl Schemas {
     }
 }
 
-/// The OpenAPI name of a message: its package with the domain reversed.
+/// The OpenAPI name of a message: its package with the domain reversed. Packages have no dashes, which names have.
 #[must_use]
 pub fn name(message: &str) -> String {
     // A package cannot have the dash of the module's name.
     let message = message.replace(".apiextensions_apiserver.", ".apiextensions-apiserver.");
+    let message = message.replace(".kube_aggregator.", ".kube-aggregator.");
     message.strip_prefix("k8s.io.").map_or_else(|| message.clone(), |rest| format!("io.k8s.{rest}"))
 }
 

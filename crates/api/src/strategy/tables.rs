@@ -2,6 +2,7 @@
 
 pub(super) mod autoscaling;
 pub(super) mod admissionregistration;
+pub(super) mod apiregistration;
 pub(super) mod batch;
 pub(super) mod certificates;
 pub(super) mod config;

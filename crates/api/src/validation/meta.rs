@@ -81,6 +81,8 @@ fn name_problems(kind: &Kind, name: &str) -> Problems {
         // Names of roles may have colons, as `system:node` has.
         ("rbac.authorization.k8s.io", _) => names::path_segment(name),
         ("certificates.k8s.io", "CertificateSigningRequest") => names::path_segment(name),
+        // What more there is to it follows from the spec.
+        ("apiregistration.k8s.io", "APIService") => names::path_segment(name),
         _ => names::dns1123_subdomain(name),
     }
 }

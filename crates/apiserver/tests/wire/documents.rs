@@ -91,7 +91,7 @@ async fn discovery_in_protobuf() {
     let envelope = open(server.get_as("/apis", crate::http::PROTOBUF).await);
     assert_eq!((envelope.api_version.as_str(), envelope.kind.as_str()), ("v1", "APIGroupList"));
     let groups = ApiGroupList::decode(envelope.raw).unwrap();
-    assert_eq!(groups.groups[0].name, "apps");
+    assert_eq!(groups.groups[0].name, "apiregistration.k8s.io");
     let envelope = open(server.get_as("/apis/apps/v1", crate::http::PROTOBUF).await);
     let resources = ApiResourceList::decode(envelope.raw).unwrap().resources;
     let found = resources.iter().find(|one| one.name == "deployments/scale").unwrap();

@@ -4,6 +4,7 @@
 
 mod access;
 mod admission;
+mod api_services;
 mod autoscalers;
 mod bodies;
 mod certificates;

@@ -242,7 +242,8 @@ mod tests {
             [
                 "spec.matchingPrecedence: Invalid value: 1: only the schema named 'exempt' may have \
                  matchingPrecedence 1",
-                "spec.distinguisherMethod.type: Unsupported value: \"x\": supported values: \"ByNamespace\", \"ByUser\"",
+                "spec.distinguisherMethod.type: Unsupported value: \"x\": supported values: \"ByNamespace\", \
+                 \"ByUser\"",
             ]
         );
         assert_eq!(of("s", json!({ "matchingPrecedence": 10001 })).len(), 1);
