@@ -12,6 +12,7 @@ pub(crate) mod networking;
 pub(crate) mod flowcontrol;
 pub(crate) mod pod;
 pub(crate) mod rbac;
+pub(crate) mod resource;
 pub(crate) mod service;
 pub(crate) mod storage;
 mod volume;

@@ -129,6 +129,11 @@ pub mod rbac {
     pub use crate::generated::k8s::io::api::rbac::v1;
 }
 
+/// `resource.k8s.io/v1`: devices and claims of them.
+pub mod resource {
+    pub use crate::generated::k8s::io::api::resource::v1;
+}
+
 /// `scheduling.k8s.io/v1`: priority classes.
 pub mod scheduling {
     pub use crate::generated::k8s::io::api::scheduling::v1;

@@ -3,7 +3,7 @@
 use crate::kind::{Codec, Kind, Scope, Subresource};
 use crate::meta::v1::ObjectMeta;
 use crate::{
-    Resource, admissionregistration, apiextensions, apiregistration, apps, authentication, authorization, autoscaling, batch, certificates, coordination, core, discovery, events, flowcontrol, networking, node, policy, rbac, scheduling, storage,
+    Resource, admissionregistration, apiextensions, apiregistration, apps, authentication, authorization, autoscaling, batch, certificates, coordination, core, discovery, events, flowcontrol, networking, node, policy, rbac, resource, scheduling, storage,
 };
 
 /// Registers kinds: implements [`Resource`] for the type and adds the kind to the named list, such as [`all`].
@@ -357,6 +357,24 @@ kinds! {
         "apiregistration.k8s.io" / "v1", "APIService", "apiservices", "apiservice", short: [],
         categories: ["api-extensions"], Cluster, subresources: [Status],
         message: "k8s.io.kube_aggregator.pkg.apis.apiregistration.v1.APIService", spec: [spec], status: [status]
+    }
+    resource::v1::DeviceClass {
+        "resource.k8s.io" / "v1", "DeviceClass", "deviceclasses", "deviceclass", short: [], categories: [], Cluster,
+        subresources: [], message: "k8s.io.api.resource.v1.DeviceClass", spec: [spec], status: []
+    }
+    resource::v1::ResourceClaim {
+        "resource.k8s.io" / "v1", "ResourceClaim", "resourceclaims", "resourceclaim", short: [], categories: [],
+        Namespaced, subresources: [Status], message: "k8s.io.api.resource.v1.ResourceClaim", spec: [spec],
+        status: [status]
+    }
+    resource::v1::ResourceClaimTemplate {
+        "resource.k8s.io" / "v1", "ResourceClaimTemplate", "resourceclaimtemplates", "resourceclaimtemplate",
+        short: [], categories: [], Namespaced, subresources: [],
+        message: "k8s.io.api.resource.v1.ResourceClaimTemplate", spec: [spec], status: []
+    }
+    resource::v1::ResourceSlice {
+        "resource.k8s.io" / "v1", "ResourceSlice", "resourceslices", "resourceslice", short: [], categories: [],
+        Cluster, subresources: [], message: "k8s.io.api.resource.v1.ResourceSlice", spec: [spec], status: []
     }
 }
 

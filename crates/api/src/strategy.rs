@@ -19,6 +19,7 @@ mod flowcontrol;
 mod node;
 mod policy;
 mod rbac;
+mod resource;
 mod reviews;
 mod scheduling;
 mod storage;

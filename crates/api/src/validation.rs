@@ -16,6 +16,7 @@ pub(crate) mod config;
 mod cron;
 pub(crate) mod definition;
 pub(crate) mod csi;
+pub(crate) mod device;
 pub(crate) mod disruption;
 pub(crate) mod endpoints;
 pub(crate) mod event;

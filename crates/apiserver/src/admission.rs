@@ -3,6 +3,7 @@
 //! A new object is completed before it is validated ([`Verbs::admit_new`]) and asked for more afterwards
 //! ([`Verbs::check_new`]); what it takes of addresses and quotas is taken last, by whoever writes it.
 
+mod devices;
 mod limits;
 mod namespaces;
 mod node_restriction;
@@ -14,6 +15,8 @@ mod runtime_class;
 pub(crate) mod services;
 
 use gantry_api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
+use gantry_api::resource::v1::ResourceSlice;
+use gantry_api::scalars::Time;
 use gantry_api::scheduling::v1::PriorityClass;
 use gantry_api::{Object, Resource, Subresource};
 
@@ -31,6 +34,9 @@ impl Verbs {
         self.admit_namespace(object).await?;
         protection::protect(object);
         certificates::requested_by(object);
+        if let Some(slice) = object.downcast_mut::<ResourceSlice>() {
+            devices::stamp(slice, None, Time::now());
+        }
         if let Some(pod) = object.downcast_mut::<Pod>() {
             self.complete_from_limits(pod)?;
             self.prioritize(pod).await?;
@@ -83,6 +89,9 @@ impl Verbs {
 pub(crate) fn on_update(new: &mut dyn Object, old: &dyn Object) {
     if let (Some(new), Some(old)) = (new.downcast_mut::<Namespace>(), old.downcast_ref::<Namespace>()) {
         namespaces::keep(new, old);
+    }
+    if let Some(slice) = new.downcast_mut::<ResourceSlice>() {
+        devices::stamp(slice, old.downcast_ref(), Time::now());
     }
 }
 

@@ -8,6 +8,11 @@ pub(crate) const GONE_FROM_JSON: &[&str] = &["k8s.io.api.core.v1.PodSpec.workloa
 /// wire is not known for certain, and a wrong number would read other data as theirs; so the schema leaves them out.
 pub(crate) const NUMBER_UNKNOWN: &[(&str, &str)] = &[
     ("CSIDriverSpec", "preventPodSchedulingIfMissing"),
+    ("Device", "nodeAllocatableResourceMappings"),
+    ("DeviceAttribute", "bools"),
+    ("DeviceAttribute", "ints"),
+    ("DeviceAttribute", "strings"),
+    ("DeviceAttribute", "versions"),
     ("PodSpec", "schedulingGroup"),
     ("PodStatus", "nodeAllocatableResourceClaimStatuses"),
     ("ResourceHealth", "message"),

@@ -119,6 +119,10 @@ judges! {
     "k8s.io.api.flowcontrol.v1.PriorityLevelConfiguration": api::flowcontrol::v1::PriorityLevelConfiguration;
     "k8s.io.kube_aggregator.pkg.apis.apiregistration.v1.APIService":
         kube_aggregator::pkg::apis::apiregistration::v1::APIService;
+    "k8s.io.api.resource.v1.DeviceClass": api::resource::v1::DeviceClass;
+    "k8s.io.api.resource.v1.ResourceClaim": api::resource::v1::ResourceClaim;
+    "k8s.io.api.resource.v1.ResourceClaimTemplate": api::resource::v1::ResourceClaimTemplate;
+    "k8s.io.api.resource.v1.ResourceSlice": api::resource::v1::ResourceSlice;
     apart:
     // Kubernetes 1.35 had these as v1beta1 only, with the same fields at the same places.
     "k8s.io.api.admissionregistration.v1.MutatingAdmissionPolicy":

@@ -13,6 +13,7 @@ pub(super) mod node;
 pub(super) mod pod;
 pub(super) mod policy;
 pub(super) mod rbac;
+pub(super) mod resource;
 pub(super) mod scheduling;
 pub(super) mod service;
 pub(super) mod storage;

@@ -288,6 +288,22 @@ pub fn condition_reason(text: &str) -> Problems {
     )]
 }
 
+/// The name of something in a programming language.
+#[must_use]
+pub fn c_identifier(text: &str) -> Problems {
+    let begins = |b: &u8| b.is_ascii_alphabetic() || *b == b'_';
+    let bytes = text.as_bytes();
+    if bytes.first().is_some_and(begins) && bytes.iter().all(|b| begins(b) || b.is_ascii_digit()) {
+        return Problems::new();
+    }
+    vec![pattern(
+        "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric \
+         characters or '_'",
+        "[A-Za-z_][A-Za-z0-9_]*",
+        &["my_name", "MY_NAME", "MyName"],
+    )]
+}
+
 /// An IP address.
 #[must_use]
 pub fn ip(text: &str) -> Problems {

@@ -174,6 +174,7 @@ pub(super) fn has_generation(kind: &Kind) -> bool {
         || matches!(kind.kind, "CronJob" | "Job" | "PodDisruptionBudget")
         || matches!(kind.kind, "CustomResourceDefinition" | "Ingress" | "IngressClass")
         || matches!(kind.kind, "NetworkPolicy" | "CSIDriver" | "HorizontalPodAutoscaler")
+        || matches!(kind.kind, "DeviceClass" | "ResourceSlice")
 }
 
 fn generate_name(base: &str) -> String {

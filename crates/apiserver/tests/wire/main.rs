@@ -10,6 +10,7 @@ mod bodies;
 mod certificates;
 mod contract;
 mod custom;
+mod devices;
 mod documents;
 mod eviction;
 mod exec;
