@@ -101,7 +101,9 @@ pub(super) fn check_subresource(kind: &Kind, subresource: Option<Subresource>) -
 
 /// Some kinds are changed only by those who have seen what they change.
 fn check_unconditional(target: &Target, object: &dyn Object) -> Result<(), ApiError> {
-    let strict = target.kind.is_custom() || target.kind == <CustomResourceDefinition as Resource>::kind();
+    let strict = target.kind.is_custom()
+        || target.kind == <CustomResourceDefinition as Resource>::kind()
+        || matches!(target.kind.group, "admissionregistration.k8s.io" | "apiregistration.k8s.io");
     if !strict || !object.meta().resource_version.is_empty() {
         return Ok(());
     }

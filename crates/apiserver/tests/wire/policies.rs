@@ -51,6 +51,8 @@ async fn webhooks_are_completed_and_counted() {
         let more = server.patch(&one, STRATEGIC, &more).await.ok(200);
         assert_eq!(more["webhooks"].as_array().unwrap().len(), 2);
         assert_eq!(more["metadata"]["generation"], 2);
+        // Nobody replaces what he has not seen.
+        server.put(&one, &configuration).await.invalid(&[("metadata.resourceVersion", "FieldValueInvalid")]);
         let (columns, cells) = first_row(&server, &path).await;
         assert_eq!(columns, ["Name", "Webhooks", "Age"]);
         assert_eq!(cells[..2], [json!("w"), json!(2)]);
