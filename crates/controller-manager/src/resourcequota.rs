@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use futures::future::{join_all, try_join_all};
+use gantry_api::convert::ruling_kind;
 use gantry_api::core::v1::ResourceQuota;
 use gantry_api::meta::v1::ListOptions;
 use gantry_api::{Kind, Resource, registry};
@@ -99,7 +100,9 @@ async fn sync(
     let api = context.client.api::<ResourceQuota>(&namespace);
     // Before what they count: a charge since then makes the write fail.
     let quotas = api.list(&ListOptions::default()).await?.items;
-    let kinds = registry::all().iter().filter(|kind| quotas.iter().any(|quota| matters(quota, kind)));
+    // Each object once, whatever versions it is served in.
+    let kinds = registry::all().iter().copied().filter(|kind| ruling_kind(*kind) == *kind);
+    let kinds = kinds.filter(|kind| quotas.iter().any(|quota| matters(quota, kind)));
     let contents = try_join_all(kinds.map(|kind| content(context, kind, &namespace))).await?;
     let now = Timestamp::now();
     let writes = quotas.into_iter().filter_map(|mut quota| {
