@@ -103,7 +103,8 @@ pub(super) fn check_subresource(kind: &Kind, subresource: Option<Subresource>) -
 fn check_unconditional(target: &Target, object: &dyn Object) -> Result<(), ApiError> {
     let strict = target.kind.is_custom()
         || target.kind == <CustomResourceDefinition as Resource>::kind()
-        || matches!(target.kind.group, "admissionregistration.k8s.io" | "apiregistration.k8s.io");
+        || matches!(target.kind.group, "admissionregistration.k8s.io" | "apiregistration.k8s.io")
+        || matches!(target.kind.kind, "CSIDriver" | "CSINode" | "CSIStorageCapacity" | "VolumeAttachment");
     if !strict || !object.meta().resource_version.is_empty() {
         return Ok(());
     }

@@ -66,6 +66,9 @@ async fn a_driver_counts_what_is_asked_for() {
     assert_eq!(after["metadata"]["generation"], 2);
     let shown = json!(["example.com", true, true, false, "<unset>", false, "Persistent"]);
     assert_eq!(json!(cells(&server, &one).await[..7]), shown);
+    let mut unseen = after.clone();
+    unseen["metadata"].as_object_mut().unwrap().remove("resourceVersion");
+    server.put(&one, &unseen).await.invalid(&[("metadata.resourceVersion", "FieldValueInvalid")]);
     server
         .patch(&one, MERGE, &json!({"spec": {"attachRequired": false}}))
         .await
