@@ -19,6 +19,8 @@ pub(crate) const CA: &str = "ca";
 pub(crate) const API_SERVER: &str = "apiserver";
 /// The name of the API server's certificate as a client of the nodes.
 pub(crate) const API_SERVER_NODE_CLIENT: &str = "apiserver-kubelet-client";
+/// The name of the key that signs the tokens of service accounts.
+pub(crate) const SERVICE_ACCOUNTS: &str = "sa";
 /// The name of the administrator's certificate.
 pub(crate) const ADMIN: &str = "admin";
 
@@ -118,6 +120,7 @@ fn client(name: &str, common_name: &str, organization: Option<&str>) -> Request 
 /// Makes what is missing, about to expire or different from what is needed.
 pub(crate) fn ensure(paths: &Paths, identities: &Identities) -> Result<()> {
     let authority = authority(paths)?;
+    token_key(paths)?;
     for request in requests(identities) {
         if !is_current(paths, &request)? {
             issue(paths, &authority, request)?;
@@ -146,6 +149,16 @@ fn authority(paths: &Paths) -> Result<Issuer<'static, KeyPair>> {
     files::write(&key_path, key.serialize_pem())?;
     files::write(&cert_path, cert.pem())?;
     Ok(Issuer::new(params, key))
+}
+
+/// The key of tokens stays for as long as the cluster: tokens outlive a restart.
+fn token_key(paths: &Paths) -> Result<()> {
+    let path = paths.key(SERVICE_ACCOUNTS);
+    if path.exists() {
+        return Ok(());
+    }
+    let failed = |source| Error::Certificate { name: SERVICE_ACCOUNTS.to_owned(), source };
+    files::write(&path, KeyPair::generate().map_err(failed)?.serialize_pem())
 }
 
 fn issue(paths: &Paths, authority: &Issuer<'_, KeyPair>, request: Request) -> Result<()> {
@@ -253,5 +266,8 @@ mod tests {
         assert_eq!((ca, admin), (parse(&paths.certificate(CA)), parse(&paths.certificate(ADMIN))));
         assert_ne!(dns, parse(&paths.certificate("dns")));
         assert!(paths.certificate("kubelet-node-2").exists());
+        let key = read(&paths.key(SERVICE_ACCOUNTS)).unwrap();
+        ensure(&paths, &Identities::of(&Spec::default())).unwrap();
+        assert_eq!(key, read(&paths.key(SERVICE_ACCOUNTS)).unwrap());
     }
 }

@@ -113,6 +113,9 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
+    /// Whose tokens those of service accounts are.
+    const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
+
     fn etcd(&self) -> Result<Process> {
         let ports = &self.spec.ports;
         let client = format!("http://127.0.0.1:{}", ports.etcd);
@@ -158,6 +161,8 @@ impl Planner<'_> {
                 flag("--tls-cert-file", &self.paths.certificate(pki::API_SERVER)),
                 flag("--tls-private-key-file", &self.paths.key(pki::API_SERVER)),
                 flag("--client-ca-file", &self.paths.certificate(pki::CA)),
+                flag("--service-account-signing-key-file", &self.paths.key(pki::SERVICE_ACCOUNTS)),
+                format!("--service-account-issuer={}", Self::ISSUER),
                 flag("--kubelet-certificate-authority", &self.paths.certificate(pki::CA)),
                 flag("--kubelet-client-certificate", &self.paths.certificate(pki::API_SERVER_NODE_CLIENT)),
                 flag("--kubelet-client-key", &self.paths.key(pki::API_SERVER_NODE_CLIENT)),
