@@ -6,6 +6,7 @@
 //! What a controller writes is noted in the informer at once, so that its next decision sees its own writes; no
 //! controller counts what it expects to see.
 
+pub mod clusterroleaggregation;
 mod config;
 mod context;
 pub mod deployment;
@@ -24,6 +25,7 @@ pub mod pod;
 pub mod podgc;
 pub mod replicaset;
 pub mod resourcequota;
+pub mod serviceaccount;
 pub mod volumeprotection;
 
 pub use context::{Context, Error};

@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::{
-    Context, Options, deployment, disruption, endpoints, endpointslice, garbagecollector, namespace,
-    nodeipam, nodelifecycle, podgc, replicaset, resourcequota, volumeprotection,
+    Context, Options, clusterroleaggregation, deployment, disruption, endpoints, endpointslice,
+    garbagecollector, namespace, nodeipam, nodelifecycle, podgc, replicaset, resourcequota, serviceaccount,
+    volumeprotection,
 };
 
 /// The health port.
@@ -108,6 +109,8 @@ async fn control(context: &Context) {
         Box::pin(resourcequota::run(context)),
         Box::pin(volumeprotection::run(context)),
         Box::pin(disruption::run(context)),
+        Box::pin(clusterroleaggregation::run(context)),
+        Box::pin(serviceaccount::run(context)),
     ];
     info!(controllers = controllers.len(), "controllers started");
     join_all(controllers).await;
