@@ -71,9 +71,10 @@ impl Verbs {
         dry_run: bool,
     ) -> Result<Arc<Entry>, ApiError> {
         object.strategy_mut().set_defaults();
+        // Before admission completes the object: what a node may write is what it wrote.
+        admission::may_create(&*object)?;
         self.admit_new(&mut *object).await?;
         object.strategy_mut().prepare_for_create();
-        admission::may_create(&*object)?;
         let name = object.meta().name.clone();
         let mut errors = validation::meta::object_meta(kind, object.meta());
         errors.extend(certificates::check_request(&*object));

@@ -87,4 +87,11 @@ async fn a_node_writes_its_own_objects() {
     one.delete(&format!("{PODS}/b")).await.fails(403, "Forbidden");
     one.post(PODS, &with_secret("c", "n1")).await.fails_with(403, "Forbidden", "can only create mirror pods");
     one.delete(&format!("{PODS}/a?gracePeriodSeconds=0")).await.ok(200);
+    // What a node runs of its own accord, it makes known.
+    let mut mirror = pod("static");
+    mirror["metadata"]["annotations"] = json!({"kubernetes.io/config.mirror": "x"});
+    mirror["metadata"]["ownerReferences"] =
+        json!([{"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u", "controller": true}]);
+    mirror["spec"]["nodeName"] = json!("n1");
+    one.post(PODS, &mirror).await.ok(201);
 }
