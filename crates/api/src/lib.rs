@@ -109,6 +109,8 @@ pub mod events {
 /// `networking.k8s.io/v1`: ingresses, network policies, the ranges of services.
 pub mod networking {
     pub use crate::generated::k8s::io::api::networking::v1;
+}
+
 /// `flowcontrol.apiserver.k8s.io/v1`: flow schemas and priority levels.
 pub mod flowcontrol {
     pub use crate::generated::k8s::io::api::flowcontrol::v1;
@@ -142,6 +144,8 @@ pub mod scheduling {
 /// `storage.k8s.io/v1`: classes of storage, and the drivers of volumes.
 pub mod storage {
     pub use crate::generated::k8s::io::api::storage::v1;
+}
+
 /// `admissionregistration.k8s.io/v1`: webhooks and policies that requests are admitted by.
 pub mod admissionregistration {
     pub use crate::generated::k8s::io::api::admissionregistration::v1;

@@ -3,7 +3,9 @@
 use crate::kind::{Codec, Kind, Scope, Subresource};
 use crate::meta::v1::ObjectMeta;
 use crate::{
-    Resource, admissionregistration, apiextensions, apiregistration, apps, authentication, authorization, autoscaling, batch, certificates, coordination, core, discovery, events, flowcontrol, networking, node, policy, rbac, resource, scheduling, storage,
+    Resource, admissionregistration, apiextensions, apiregistration, apps, authentication, authorization,
+    autoscaling, batch, certificates, coordination, core, discovery, events, flowcontrol, networking, node,
+    policy, rbac, resource, scheduling, storage,
 };
 
 /// Registers kinds: implements [`Resource`] for the type and adds the kind to the named list, such as [`all`].
@@ -308,6 +310,7 @@ kinds! {
         "storage.k8s.io" / "v1", "VolumeAttributesClass", "volumeattributesclasses", "volumeattributesclass",
         short: ["vac"], categories: [], Cluster, subresources: [],
         message: "k8s.io.api.storage.v1.VolumeAttributesClass", spec: [driver_name, parameters], status: []
+    }
     admissionregistration::v1::MutatingAdmissionPolicy {
         "admissionregistration.k8s.io" / "v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies",
         "mutatingadmissionpolicy", short: [], categories: ["api-extensions"], Cluster, subresources: [],

@@ -68,9 +68,7 @@ pub(crate) fn subresource_kind(
         | Subresource::EphemeralContainers
         | Subresource::Log
         | Subresource::Finalize
-        | Subresource::Approval => {
-            (kind.group, kind.version, kind.kind)
-        }
+        | Subresource::Approval => (kind.group, kind.version, kind.kind),
     }
 }
 

@@ -1,14 +1,14 @@
 //! The tables of `kubectl get`: upstream's columns, and the cells of an object.
 
-pub(super) mod autoscaling;
 pub(super) mod admissionregistration;
 pub(super) mod apiregistration;
+pub(super) mod autoscaling;
 pub(super) mod batch;
 pub(super) mod certificates;
 pub(super) mod config;
 pub(super) mod event;
-pub(super) mod networking;
 pub(super) mod flowcontrol;
+pub(super) mod networking;
 pub(super) mod node;
 pub(super) mod pod;
 pub(super) mod policy;

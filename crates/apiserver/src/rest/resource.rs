@@ -123,10 +123,7 @@ fn is_segment(name: &str) -> bool {
 
 /// Whether a subresource is the object itself, of which a part is written.
 fn is_object(subresource: Subresource) -> bool {
-    matches!(
-        subresource,
-        Subresource::Status | Subresource::EphemeralContainers | Subresource::Approval
-    )
+    matches!(subresource, Subresource::Status | Subresource::EphemeralContainers | Subresource::Approval)
 }
 
 /// Whether the client takes over the connection, so that the request must stay whole.
@@ -180,7 +177,10 @@ impl Call<'_> {
         let Self { inner, verb, target, subresource, query, accept, .. } = self;
         let verbs = &inner.verbs;
         match (verb, subresource) {
-            ("get", None | Some(Subresource::Status | Subresource::EphemeralContainers | Subresource::Approval)) => {
+            (
+                "get",
+                None | Some(Subresource::Status | Subresource::EphemeralContainers | Subresource::Approval),
+            ) => {
                 let entry = verbs.get(&target, &query.get()).await?;
                 encode::entry(StatusCode::OK, &accept, &entry, include_object(&accept, &query)?)
             }

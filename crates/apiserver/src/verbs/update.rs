@@ -90,11 +90,7 @@ pub(super) fn check_subresource(kind: &Kind, subresource: Option<Subresource>) -
             | Subresource::Finalize
             | Subresource::EphemeralContainers
             | Subresource::Approval),
-        )
-            if kind.has(one) =>
-        {
-            Ok(())
-        }
+        ) if kind.has(one) => Ok(()),
         Some(one) => Err(ApiError::method_not_allowed(kind, &format!("update of {}", one.name()))),
     }
 }
