@@ -48,7 +48,7 @@ pub async fn run(context: &Context) {
         .iter()
         .filter(|kind| !shared.contains(&kind.plural) && !IGNORED.contains(&kind.plural))
         // Each object once, whatever versions it is served in.
-        .filter(|kind| stored_kind(**kind) == **kind)
+        .filter(|kind| stored_kind(kind) == **kind)
         .map(|kind| {
             let informer =
                 Informer::metadata(&context.client, kind).transform(lean).spawn(context.stop.clone());

@@ -62,7 +62,7 @@ async fn sync(
     };
     // What cannot be seen cannot be deleted: without the custom resources the namespace stays.
     let custom = context.client.custom_resources().await?;
-    let kinds = registry::all().iter().copied().filter(|kind| stored_kind(*kind) == *kind).chain(custom);
+    let kinds = registry::all().iter().copied().filter(|kind| stored_kind(kind) == *kind).chain(custom);
     let kinds = kinds.filter(|kind| kind.namespaced());
     let remains: Vec<Remains> = join_all(kinds.map(|kind| empty(context, kind, &key.name))).await;
     let namespaces = context.client.api::<Namespace>("");

@@ -101,7 +101,7 @@ async fn sync(
     // Before what they count: a charge since then makes the write fail.
     let quotas = api.list(&ListOptions::default()).await?.items;
     // Each object once, whatever versions it is served in.
-    let kinds = registry::all().iter().copied().filter(|kind| ruling_kind(*kind) == *kind);
+    let kinds = registry::all().iter().copied().filter(|kind| ruling_kind(kind) == *kind);
     let kinds = kinds.filter(|kind| quotas.iter().any(|quota| matters(quota, kind)));
     let contents = try_join_all(kinds.map(|kind| content(context, kind, &namespace))).await?;
     let now = Timestamp::now();

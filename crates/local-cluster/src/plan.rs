@@ -114,7 +114,7 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     /// Whose tokens those of service accounts are.
-    const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
+    const ISSUER: &'static str = "https://kubernetes.default.svc.cluster.local";
 
     fn etcd(&self) -> Result<Process> {
         let ports = &self.spec.ports;

@@ -103,7 +103,9 @@ impl<'a> Generator<'a> {
         }
         let mut chosen: Vec<FieldDescriptor> = all
             .iter()
-            .filter(|field| !field.is_list() && matches!(field.kind(), Kind::Message(_)))
+            // What is required and can be absent: absent, it is no object that the judges know.
+            .filter(|field| !field.is_list())
+            .filter(|field| matches!(field.kind(), Kind::Message(_)) || field.supports_presence())
             .filter(|field| self.option(field, "required"))
             .cloned()
             .collect();

@@ -399,7 +399,7 @@ fn of_list<'a>(name: &str, items: &List<'a>, arguments: &[Value<'a>]) -> Outcome
         ("min" | "max", []) => extreme(name, &all),
         ("indexOf" | "lastIndexOf", [wanted]) => {
             let mut places = all.iter().enumerate().filter(|(_, item)| item.equals(wanted)).map(|(at, _)| at);
-            let found = if name == "indexOf" { places.next() } else { places.last() };
+            let found = if name == "indexOf" { places.next() } else { places.next_back() };
             Ok(found.map_or(Value::Int(-1), int))
         }
         ("join", rest) => {

@@ -75,13 +75,10 @@ impl Expr {
     /// Collects the variables that are looked at, save those that it declares itself.
     pub(super) fn variables(&self, out: &mut Vec<String>) {
         match self {
-            Self::Variable(name) => {
-                if !out.contains(name) {
-                    out.push(name.clone());
-                }
-            }
+            Self::Variable(name) if out.contains(name) => {}
+            Self::Variable(name) => out.push(name.clone()),
             Self::Field { of, .. } | Self::Has { of, .. } | Self::Not(of) | Self::Minus(of) => {
-                of.variables(out)
+                of.variables(out);
             }
             Self::Index { of, index, .. } => {
                 of.variables(out);

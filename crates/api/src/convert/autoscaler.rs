@@ -186,13 +186,13 @@ fn status_of_v2(status: v2::HorizontalPodAutoscalerStatus) -> v1::HorizontalPodA
     let resources = status.current_metrics.iter().filter(|metric| metric.r#type == "Resource");
     let cpu =
         resources.filter_map(|metric| metric.resource.as_ref()).filter(|resource| resource.name == "cpu");
-    let percents = cpu.filter_map(|resource| resource.current.as_ref()?.average_utilization);
+    let mut percents = cpu.filter_map(|resource| resource.current.as_ref()?.average_utilization);
     v1::HorizontalPodAutoscalerStatus {
         observed_generation: status.observed_generation,
         last_scale_time: status.last_scale_time,
         current_replicas: status.current_replicas,
         desired_replicas: status.desired_replicas,
-        current_cpu_utilization_percentage: percents.last(),
+        current_cpu_utilization_percentage: percents.next_back(),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::status::ApiError;
 use crate::verbs::Verbs;
 
 fn follow<T: Resource>(verbs: &Verbs) -> Result<Follower, ApiError> {
-    Ok(Follower::new(verbs.cache(T::kind())?.clone()))
+    Ok(Follower::new(verbs.cache(T::kind())?))
 }
 
 /// The object, if it can be read. What cannot be read permits nothing; that it is there is logged by the cache.
@@ -85,7 +85,7 @@ impl Roles {
         bindings.take(|step| {
             follow_bindings(policy, step, true, |entry, set| {
                 read(entry, |it: &RoleBinding| {
-                    set(Binding::new(it.meta(), it.role_ref.as_ref(), &it.subjects))
+                    set(Binding::new(it.meta(), it.role_ref.as_ref(), &it.subjects));
                 })
             });
         });

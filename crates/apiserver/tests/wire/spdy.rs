@@ -20,7 +20,7 @@ use crate::server::{PODS, Server};
 
 /// What carries the frames.
 enum Carrier {
-    Plain(TlsStream<TcpStream>),
+    Plain(Box<TlsStream<TcpStream>>),
     Tunnel(Box<WebSocketStream<TlsStream<TcpStream>>>),
 }
 
@@ -57,7 +57,7 @@ impl Client {
         assert!(head.starts_with("http/1.1 101 "), "{head}");
         assert!(head.contains("upgrade: spdy/3.1\r\n"), "{head}");
         assert!(head.contains(&format!("x-stream-protocol-version: {protocol}\r\n")), "{head}");
-        Self::over(Carrier::Plain(connection))
+        Self::over(Carrier::Plain(Box::new(connection)))
     }
 
     async fn tunnel(server: &Server, path: &str) -> Self {

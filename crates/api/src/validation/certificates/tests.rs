@@ -86,7 +86,7 @@ fn each_writer_has_a_part() {
     let other = with(json!([{ "type": "Approved", "status": "True", "reason": "Other" }]));
     assert_eq!(approval(&other, &approved), []);
     assert_eq!(status_update(&other, &approved).len(), 1);
-    let mut kept = other.clone();
+    let mut kept = other;
     keep_decisions(&mut kept, &approved);
     assert_eq!(kept, approved);
     let (signed, again) = (json!({ "certificate": "eA==" }), json!({ "certificate": "eQ==" }));

@@ -43,14 +43,14 @@ fn at(errors: &mut ErrorList, schema: &JsonSchemaProps, path: &Path, lost: Optio
 fn one(errors: &mut ErrorList, rule: &ValidationRule, path: &Path, lost: Option<&Path>) {
     let of_rule = path.child("rule");
     if rule.rule.trim().is_empty() {
-        errors.push(Error::required(of_rule.clone(), "rule is not specified"));
+        errors.push(Error::required(of_rule, "rule is not specified"));
     } else if let Err(error) = program(&rule.rule) {
         let detail = format!("compilation failed: {error}");
-        errors.push(Error::invalid(of_rule.clone(), rule.rule.as_str(), detail));
+        errors.push(Error::invalid(of_rule, rule.rule.as_str(), detail));
     } else if let Some(lost) = lost.filter(|_| is_transition(&rule.rule)) {
         let detail =
             format!("oldSelf cannot be used on the uncorrelatable portion of the schema within {lost}");
-        errors.push(Error::invalid(of_rule.clone(), rule.rule.as_str(), detail));
+        errors.push(Error::invalid(of_rule, rule.rule.as_str(), detail));
     }
     if rule.optional_old_self.is_some() && !is_transition(&rule.rule) {
         let detail = "may not be set if oldSelf is not used in rule";

@@ -198,7 +198,7 @@ fn what_is_established_stays() {
     let spec = new.spec.as_mut().unwrap();
     spec.scope = "Cluster".to_owned();
     let stored = CustomResourceDefinitionStatus { stored_versions: vec!["v1".into()], ..Default::default() };
-    (old.status, new.status) = (Some(stored.clone()), Some(stored.clone()));
+    (old.status, new.status) = (Some(stored.clone()), Some(stored));
     assert!(update(&new, &old).is_empty());
     old.status.as_mut().unwrap().conditions.push(
         crate::apiextensions::v1::CustomResourceDefinitionCondition {

@@ -120,7 +120,7 @@ fn response(errors: &mut ErrorList, response: &LimitResponse, path: &Path) {
 
 fn queuing(errors: &mut ErrorList, queuing: &QueuingConfiguration, path: &Path) {
     let mut invalid = |field: &str, value: i32, detail: String| {
-        errors.push(Error::invalid(path.child(field), value, detail))
+        errors.push(Error::invalid(path.child(field), value, detail));
     };
     let positive = || "must be positive".to_owned();
     let (queues, hand) = (queuing.queues, queuing.hand_size);

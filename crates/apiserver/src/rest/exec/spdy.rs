@@ -202,7 +202,7 @@ async fn sizes(resize: Option<Input>, asks: &mpsc::Sender<ExecRequest>, idle: &I
             }
         }
     }
-    pending().await
+    pending::<()>().await;
 }
 
 /// Takes the complete sizes out of the text: JSON objects, one after the other.
