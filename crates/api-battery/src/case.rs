@@ -16,6 +16,9 @@ pub struct Case {
     /// What it shows.
     #[serde(rename = "case")]
     pub title: String,
+    /// Whether it runs before all others and beside none: what it looks at is changed by others.
+    #[serde(default)]
+    pub alone: bool,
     /// What is sent, in order.
     pub steps: Vec<Step>,
 }

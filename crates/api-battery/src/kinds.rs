@@ -115,12 +115,12 @@ pub fn cases(served: &Served, samples: &Samples) -> Vec<Case> {
     let mut all = Vec::new();
     let title = |what: &str| format!("{} of {}: {what}", served.plural, served.api_version());
     if served.may("list") {
-        all.push(Case { title: title("reads"), steps: reads(served) });
+        all.push(Case { alone: false, title: title("reads"), steps: reads(served) });
     }
     if let Some(sample) = samples.get(&(served.api_version(), served.kind.clone()))
         && served.may("create")
     {
-        all.push(Case { title: title("writes"), steps: writes(served, sample) });
+        all.push(Case { alone: false, title: title("writes"), steps: writes(served, sample) });
     }
     all
 }

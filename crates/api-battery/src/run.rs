@@ -19,7 +19,9 @@ pub async fn all(client: &Client, cases: Vec<Case>) -> Vec<String> {
         let outcome = one(client, &case).await;
         outcome.err().map(|error| format!("{}\n    {error:#}", case.title))
     };
-    let outcomes: Vec<_> = stream::iter(cases).map(run).buffered(PARALLEL).collect().await;
+    let (alone, beside): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|case| case.alone);
+    let mut outcomes: Vec<_> = stream::iter(alone).then(run).collect().await;
+    outcomes.extend(stream::iter(beside).map(run).buffered(PARALLEL).collect::<Vec<_>>().await);
     outcomes.into_iter().flatten().collect()
 }
 

@@ -175,6 +175,7 @@ pub(super) fn has_generation(kind: &Kind) -> bool {
         || matches!(kind.kind, "CronJob" | "Job" | "PodDisruptionBudget")
         || matches!(kind.kind, "CustomResourceDefinition" | "Ingress" | "IngressClass")
         || matches!(kind.kind, "NetworkPolicy" | "CSIDriver" | "HorizontalPodAutoscaler")
+        || matches!(kind.group, "admissionregistration.k8s.io" | "flowcontrol.apiserver.k8s.io")
         || matches!(kind.kind, "DeviceClass" | "ResourceSlice")
 }
 
