@@ -52,8 +52,7 @@ pub fn selections(words: &[String]) -> anyhow::Result<Vec<Selection>> {
         let of_category: Vec<&'static Kind> =
             registry::all().iter().copied().filter(|kind| kind.categories.contains(&word)).collect();
         // Each object once, whatever versions it is served in.
-        let of_category: Vec<_> =
-            of_category.into_iter().filter(|kind| stored_kind(*kind) == *kind).collect();
+        let of_category: Vec<_> = of_category.into_iter().filter(|kind| stored_kind(kind) == *kind).collect();
         if of_category.is_empty() {
             selections.push(Selection { kind: kind(word)?, names: names.clone() });
         } else if names.is_empty() {

@@ -169,6 +169,7 @@ fn same(new: &PodStatus, known: &PodStatus, deleted: bool) -> bool {
         && new.observed_generation == known.observed_generation
         && new.container_statuses == known.container_statuses
         && new.init_container_statuses == known.init_container_statuses
+        && new.ephemeral_container_statuses == known.ephemeral_container_statuses
 }
 
 #[cfg(test)]
