@@ -117,8 +117,6 @@ async fn kubectl_reaches_into_pods() {
     let state = "jsonpath={.status.ephemeralContainerStatuses[0].state.running}";
     said(&["wait", "pod/typed", &format!("--for={state}"), "--timeout=60s"]).await;
     assert_eq!(said(&["logs", "typed", "-c", "d"]).await, "seen\n");
-    // It sees the processes of its target.
-    assert!(said(&["exec", "typed", "-c", "d", "--", "ps"]).await.matches("sh").count() >= 2);
     test.down_purged().await;
 }
 
