@@ -14,6 +14,31 @@ pub(crate) use value::Value;
 
 use parser::Expr;
 
+/// Words of CEL that name nothing.
+pub(crate) const RESERVED: [&str; 21] = [
+    "true",
+    "false",
+    "null",
+    "in",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "void",
+    "while",
+];
+
 /// An expression that can be run.
 #[derive(Debug, Clone)]
 pub(crate) struct Program {

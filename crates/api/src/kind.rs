@@ -111,6 +111,12 @@ pub struct Kind {
     pub message: &'static str,
     /// Whether an update of an object that is not there creates it.
     pub created_by_update: bool,
+    /// Whether its objects are questions: they are created to be answered, and never stored.
+    pub review: bool,
+    /// Whether the server counts the changes of what is asked for.
+    pub generation: bool,
+    /// Whether an update may leave out the revision that it replaces.
+    pub unconditional_update: bool,
     /// The columns of its table.
     pub columns: &'static [Column],
     /// The fields of a custom resource that selectors may name; see [`Strategy::selectable_fields`] for others.

@@ -12,7 +12,7 @@ use crate::{
 ///
 /// `spec` lists the fields that are neither metadata nor status, `status` the status, where there is one.
 macro_rules! kinds {
-    ($(#[$doc:meta])* $list:ident, $codec:ident; $(
+    ($(#[$doc:meta])* $list:ident, $codec:ident, review: $review:literal; $(
         $type:ty {
             $group:literal / $version:literal, $kind:literal, $plural:literal, $singular:literal,
             short: [$($short:literal),*], categories: [$($category:literal),*],
@@ -38,6 +38,9 @@ macro_rules! kinds {
                         message: $message,
                         columns: <$type as crate::strategy::Strategy>::COLUMNS,
                         created_by_update: <$type as crate::strategy::Strategy>::CREATED_BY_UPDATE,
+                        generation: <$type as crate::strategy::Strategy>::GENERATION,
+                        unconditional_update: <$type as crate::strategy::Strategy>::UNCONDITIONAL_UPDATE,
+                        review: $review,
                         fields: &[],
                         custom: None,
                         codec: std::sync::OnceLock::new(),
@@ -96,7 +99,7 @@ pub(crate) fn codec(kind: &Kind) -> Codec {
 
 kinds! {
     /// Every kind that is stored, in the order of discovery.
-    all, codec_of_stored;
+    all, codec_of_stored, review: false;
     core::v1::ConfigMap {
         "" / "v1", "ConfigMap", "configmaps", "configmap", short: ["cm"], categories: [], Namespaced, subresources: [],
         message: "k8s.io.api.core.v1.ConfigMap", spec: [data, binary_data, immutable], status: []
@@ -383,7 +386,7 @@ kinds! {
 
 kinds! {
     /// Every kind whose objects are questions: they are created to be answered, and never stored.
-    reviews, codec_of_review;
+    reviews, codec_of_review, review: true;
     authentication::v1::SelfSubjectReview {
         "authentication.k8s.io" / "v1", "SelfSubjectReview", "selfsubjectreviews", "selfsubjectreview", short: [],
         categories: [], Cluster, subresources: [], message: "k8s.io.api.authentication.v1.SelfSubjectReview",
@@ -413,19 +416,6 @@ kinds! {
         short: [], categories: [], Cluster, subresources: [],
         message: "k8s.io.api.authorization.v1.SubjectAccessReview", spec: [spec], status: [status]
     }
-}
-
-/// The review of a group, version and plural name.
-#[must_use]
-pub fn review(group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
-    let mut all = reviews().iter().copied();
-    all.find(|kind| kind.plural == plural && kind.group == group && kind.version == version)
-}
-
-/// Whether the kind's objects are questions.
-#[must_use]
-pub fn is_review(kind: &Kind) -> bool {
-    reviews().iter().any(|review| review.message == kind.message)
 }
 
 /// The kind of a group, version and plural name.

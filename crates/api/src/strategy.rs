@@ -74,6 +74,12 @@ pub trait Strategy: Resource {
     /// Whether an update of an object that is not there creates it, as upstream does for some kinds.
     const CREATED_BY_UPDATE: bool = false;
 
+    /// Whether the server counts the changes of what is asked for, in `metadata.generation`.
+    const GENERATION: bool = false;
+
+    /// Whether an update may leave out the revision that it replaces.
+    const UNCONDITIONAL_UPDATE: bool = true;
+
     /// Fills what the client left open. Idempotent.
     fn set_defaults(&mut self) {}
 

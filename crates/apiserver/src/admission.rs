@@ -13,6 +13,9 @@ mod protection;
 mod quota;
 mod runtime_class;
 pub(crate) mod services;
+mod taken;
+
+use std::any::Any;
 
 use gantry_api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
 use gantry_api::resource::v1::ResourceSlice;
@@ -27,6 +30,7 @@ use crate::status::ApiError;
 use crate::verbs::Verbs;
 
 pub(crate) use namespaces::check_deletion;
+pub(crate) use taken::Written;
 
 impl Verbs {
     /// Completes a new object with what follows from others; refuses it where they forbid it.
@@ -125,6 +129,7 @@ fn restrict(object: &dyn Object, check: impl FnOnce(&str) -> Result<(), String>)
 }
 
 fn typed<T: Resource>(entry: &Entry) -> Result<T, ApiError> {
-    let missing = || ApiError::internal(format_args!("{entry:?} is of another kind"));
-    entry.object()?.downcast_ref::<T>().cloned().ok_or_else(missing)
+    let object: Box<dyn Any> = entry.object()?;
+    let strange = |_| ApiError::internal(format_args!("{entry:?} is of another kind"));
+    object.downcast::<T>().map(|object| *object).map_err(strange)
 }

@@ -19,7 +19,7 @@ pub(crate) const GIT_VERSION: &str = concat!("v1.36.0+gantry.", env!("CARGO_PKG_
 
 /// What can be done with a kind's objects.
 pub(crate) fn verbs(kind: &Kind) -> &'static [&'static str] {
-    if gantry_api::registry::is_review(kind) {
+    if kind.review {
         &["create"]
     } else if kind.message.ends_with(".core.v1.Namespace") {
         &["create", "delete", "get", "list", "patch", "update", "watch"]

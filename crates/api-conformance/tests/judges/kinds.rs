@@ -59,6 +59,12 @@ macro_rules! judges {
 }
 
 judges! {
+    "k8s.io.api.authentication.v1.SelfSubjectReview": api::authentication::v1::SelfSubjectReview;
+    "k8s.io.api.authentication.v1.TokenReview": api::authentication::v1::TokenReview;
+    "k8s.io.api.authorization.v1.LocalSubjectAccessReview": api::authorization::v1::LocalSubjectAccessReview;
+    "k8s.io.api.authorization.v1.SelfSubjectAccessReview": api::authorization::v1::SelfSubjectAccessReview;
+    "k8s.io.api.authorization.v1.SelfSubjectRulesReview": api::authorization::v1::SelfSubjectRulesReview;
+    "k8s.io.api.authorization.v1.SubjectAccessReview": api::authorization::v1::SubjectAccessReview;
     "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition":
         apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
     "k8s.io.api.core.v1.ConfigMap": api::core::v1::ConfigMap;

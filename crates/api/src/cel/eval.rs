@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::RESERVED;
 use super::parser::{Each, Expr};
 use super::value::{List, Map, Text, Value};
 use super::{Budget, Error, failed, functions};
@@ -191,30 +192,8 @@ impl<'a> Run<'a, '_> {
 
 /// The name of a field as objects have it: rules cannot name all of them as they are.
 fn unescape(name: &str) -> String {
-    const RESERVED: [&str; 20] = [
-        "true",
-        "false",
-        "null",
-        "in",
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-    ];
     let inner = name.strip_prefix("__").and_then(|name| name.strip_suffix("__"));
-    if let Some(word) = inner.filter(|word| RESERVED.contains(word) || *word == "while") {
+    if let Some(word) = inner.filter(|word| RESERVED.contains(word)) {
         return word.to_owned();
     }
     name.replace("__underscores__", "__")

@@ -182,6 +182,9 @@ impl Facts {
             // With slashes no message's name.
             message: leak(&format!("{}/{}/{}", self.group, self.version, names.kind)),
             created_by_update: false,
+            review: false,
+            generation: true,
+            unconditional_update: false,
             columns: Vec::leak(columns),
             fields: leak_all(&self.fields),
             custom: Some(Slot::default()),

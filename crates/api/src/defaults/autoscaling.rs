@@ -1,7 +1,7 @@
 //! Autoscalers.
 
+use crate::autoscaling::v1;
 use crate::autoscaling::v2::{HorizontalPodAutoscaler, HpaScalingPolicy, HpaScalingRules};
-use crate::autoscaling::{v1, v2};
 use crate::convert::default_metrics;
 
 const PERIOD: i32 = 15;
@@ -40,11 +40,6 @@ fn rules<'a>(rules: &'a mut Option<HpaScalingRules>, policies: &[(&str, i32)]) -
         rules.policies = policies.iter().map(policy).collect();
     }
     rules
-}
-
-/// A new autoscaler has scaled nothing yet.
-pub(crate) fn begin(object: &mut v2::HorizontalPodAutoscaler) {
-    object.status = Some(v2::HorizontalPodAutoscalerStatus::default());
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use crate::strategy::{Column, Strategy, tables};
 use crate::validation::admission;
 
 impl Strategy for MutatingAdmissionPolicy {
+    const GENERATION: bool = true;
+    const UNCONDITIONAL_UPDATE: bool = false;
     const COLUMNS: &'static [Column] = tables::admissionregistration::MUTATING_POLICY;
 
     fn set_defaults(&mut self) {
@@ -30,6 +32,8 @@ impl Strategy for MutatingAdmissionPolicy {
 }
 
 impl Strategy for MutatingAdmissionPolicyBinding {
+    const GENERATION: bool = true;
+    const UNCONDITIONAL_UPDATE: bool = false;
     const COLUMNS: &'static [Column] = tables::admissionregistration::BINDING;
 
     fn set_defaults(&mut self) {
@@ -47,6 +51,8 @@ impl Strategy for MutatingAdmissionPolicyBinding {
 }
 
 impl Strategy for MutatingWebhookConfiguration {
+    const GENERATION: bool = true;
+    const UNCONDITIONAL_UPDATE: bool = false;
     const COLUMNS: &'static [Column] = tables::admissionregistration::WEBHOOKS;
 
     fn set_defaults(&mut self) {
@@ -67,6 +73,8 @@ impl Strategy for MutatingWebhookConfiguration {
 }
 
 impl Strategy for ValidatingAdmissionPolicy {
+    const GENERATION: bool = true;
+    const UNCONDITIONAL_UPDATE: bool = false;
     const COLUMNS: &'static [Column] = tables::admissionregistration::VALIDATING_POLICY;
 
     fn set_defaults(&mut self) {
@@ -98,6 +106,8 @@ impl Strategy for ValidatingAdmissionPolicy {
 }
 
 impl Strategy for ValidatingAdmissionPolicyBinding {
+    const GENERATION: bool = true;
+    const UNCONDITIONAL_UPDATE: bool = false;
     const COLUMNS: &'static [Column] = tables::admissionregistration::BINDING;
 
     fn set_defaults(&mut self) {
@@ -115,6 +125,8 @@ impl Strategy for ValidatingAdmissionPolicyBinding {
 }
 
 impl Strategy for ValidatingWebhookConfiguration {
+    const GENERATION: bool = true;
+    const UNCONDITIONAL_UPDATE: bool = false;
     const COLUMNS: &'static [Column] = tables::admissionregistration::WEBHOOKS;
 
     fn set_defaults(&mut self) {

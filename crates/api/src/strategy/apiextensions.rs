@@ -6,6 +6,8 @@ use crate::strategy::{Column, Strategy, tables};
 use crate::{defaults, prepare, validation};
 
 impl Strategy for CustomResourceDefinition {
+    const GENERATION: bool = true;
+    const UNCONDITIONAL_UPDATE: bool = false;
     const COLUMNS: &'static [Column] = tables::rbac::ROLE;
 
     fn set_defaults(&mut self) {

@@ -9,6 +9,7 @@ use crate::validation;
 const HTTPS: i32 = 443;
 
 impl Strategy for ApiService {
+    const UNCONDITIONAL_UPDATE: bool = false;
     const COLUMNS: &'static [Column] = tables::apiregistration::API_SERVICE;
 
     fn set_defaults(&mut self) {

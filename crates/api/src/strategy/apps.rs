@@ -22,6 +22,7 @@ impl Strategy for ControllerRevision {
 }
 
 impl Strategy for DaemonSet {
+    const GENERATION: bool = true;
     const COLUMNS: &'static [Column] = tables::workload::DAEMON_SET;
 
     fn set_defaults(&mut self) {
@@ -42,6 +43,7 @@ impl Strategy for DaemonSet {
 }
 
 impl Strategy for Deployment {
+    const GENERATION: bool = true;
     const COLUMNS: &'static [Column] = tables::workload::DEPLOYMENT;
 
     fn set_defaults(&mut self) {
@@ -62,6 +64,7 @@ impl Strategy for Deployment {
 }
 
 impl Strategy for ReplicaSet {
+    const GENERATION: bool = true;
     const COLUMNS: &'static [Column] = tables::workload::REPLICA_SET;
 
     fn set_defaults(&mut self) {
@@ -82,6 +85,7 @@ impl Strategy for ReplicaSet {
 }
 
 impl Strategy for StatefulSet {
+    const GENERATION: bool = true;
     const COLUMNS: &'static [Column] = tables::workload::STATEFUL_SET;
 
     fn set_defaults(&mut self) {

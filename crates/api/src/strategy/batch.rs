@@ -6,6 +6,7 @@ use crate::strategy::{Column, Strategy, tables};
 use crate::{defaults, prepare, validation};
 
 impl Strategy for CronJob {
+    const GENERATION: bool = true;
     const COLUMNS: &'static [Column] = tables::batch::CRON_JOB;
 
     fn set_defaults(&mut self) {
@@ -26,6 +27,7 @@ impl Strategy for CronJob {
 }
 
 impl Strategy for Job {
+    const GENERATION: bool = true;
     const COLUMNS: &'static [Column] = tables::batch::JOB;
 
     fn set_defaults(&mut self) {

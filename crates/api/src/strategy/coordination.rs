@@ -6,6 +6,7 @@ use crate::strategy::{Column, Strategy, tables};
 use crate::validation;
 
 impl Strategy for Lease {
+    const UNCONDITIONAL_UPDATE: bool = false;
     const COLUMNS: &'static [Column] = tables::config::LEASE;
     const CREATED_BY_UPDATE: bool = true;
 

@@ -183,6 +183,7 @@ impl Strategy for PersistentVolumeClaim {
 }
 
 impl Strategy for Pod {
+    const GENERATION: bool = true;
     const COLUMNS: &'static [Column] = tables::pod::COLUMNS;
 
     fn set_defaults(&mut self) {
@@ -211,6 +212,7 @@ impl Strategy for Pod {
 }
 
 impl Strategy for PodTemplate {
+    const GENERATION: bool = true;
     const COLUMNS: &'static [Column] = tables::workload::POD_TEMPLATE;
 
     fn set_defaults(&mut self) {
@@ -227,6 +229,7 @@ impl Strategy for PodTemplate {
 }
 
 impl Strategy for ReplicationController {
+    const GENERATION: bool = true;
     const COLUMNS: &'static [Column] = tables::workload::REPLICA_SET;
 
     fn set_defaults(&mut self) {
@@ -247,6 +250,7 @@ impl Strategy for ReplicationController {
 }
 
 impl Strategy for ResourceQuota {
+    const GENERATION: bool = true;
     const COLUMNS: &'static [Column] = tables::config::RESOURCE_QUOTA;
 
     fn validate(&self) -> ErrorList {

@@ -6,6 +6,7 @@ use crate::strategy::{Column, Strategy, tables};
 use crate::{defaults, validation};
 
 impl Strategy for EndpointSlice {
+    const GENERATION: bool = true;
     const COLUMNS: &'static [Column] = tables::service::SLICE;
 
     fn set_defaults(&mut self) {

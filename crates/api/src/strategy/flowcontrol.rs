@@ -8,6 +8,7 @@ use crate::strategy::{Column, Strategy, tables};
 use crate::{defaults, validation};
 
 impl Strategy for FlowSchema {
+    const GENERATION: bool = true;
     const COLUMNS: &'static [Column] = tables::flowcontrol::SCHEMA;
 
     fn set_defaults(&mut self) {
@@ -32,6 +33,7 @@ impl Strategy for FlowSchema {
 }
 
 impl Strategy for PriorityLevelConfiguration {
+    const GENERATION: bool = true;
     const COLUMNS: &'static [Column] = tables::flowcontrol::LEVEL;
 
     fn set_defaults(&mut self) {

@@ -6,6 +6,7 @@ use crate::strategy::{Column, Strategy, tables};
 use crate::{defaults, validation};
 
 impl Strategy for Ingress {
+    const GENERATION: bool = true;
     const COLUMNS: &'static [Column] = tables::networking::INGRESS;
 
     fn set_defaults(&mut self) {
@@ -35,6 +36,7 @@ impl Strategy for Ingress {
 }
 
 impl Strategy for IngressClass {
+    const GENERATION: bool = true;
     const COLUMNS: &'static [Column] = tables::networking::INGRESS_CLASS;
 
     fn set_defaults(&mut self) {
@@ -71,6 +73,7 @@ impl Strategy for IpAddress {
 }
 
 impl Strategy for NetworkPolicy {
+    const GENERATION: bool = true;
     const COLUMNS: &'static [Column] = tables::networking::NETWORK_POLICY;
 
     fn set_defaults(&mut self) {

@@ -6,6 +6,7 @@ use crate::strategy::{Column, Strategy, tables};
 use crate::validation;
 
 impl Strategy for RuntimeClass {
+    const UNCONDITIONAL_UPDATE: bool = false;
     const COLUMNS: &'static [Column] = tables::scheduling::RUNTIME_CLASS;
 
     fn validate(&self) -> ErrorList {

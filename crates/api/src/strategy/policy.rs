@@ -6,6 +6,8 @@ use crate::strategy::{Column, Strategy, tables};
 use crate::validation;
 
 impl Strategy for PodDisruptionBudget {
+    const UNCONDITIONAL_UPDATE: bool = false;
+    const GENERATION: bool = true;
     const COLUMNS: &'static [Column] = tables::policy::BUDGET;
 
     fn validate(&self) -> ErrorList {

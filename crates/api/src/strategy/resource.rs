@@ -8,6 +8,7 @@ use crate::strategy::{Column, Strategy, tables};
 use crate::{defaults, validation};
 
 impl Strategy for DeviceClass {
+    const GENERATION: bool = true;
     fn validate(&self) -> ErrorList {
         validation::device::claim::class(self)
     }
@@ -60,6 +61,7 @@ impl Strategy for ResourceClaimTemplate {
 }
 
 impl Strategy for ResourceSlice {
+    const GENERATION: bool = true;
     const COLUMNS: &'static [Column] = tables::resource::SLICE;
 
     fn validate(&self) -> ErrorList {

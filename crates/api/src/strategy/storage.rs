@@ -8,6 +8,8 @@ use crate::strategy::{Column, Strategy, tables};
 use crate::{defaults, validation};
 
 impl Strategy for CsiDriver {
+    const GENERATION: bool = true;
+    const UNCONDITIONAL_UPDATE: bool = false;
     const COLUMNS: &'static [Column] = tables::storage_class::CSI_DRIVER;
 
     fn set_defaults(&mut self) {
@@ -28,6 +30,7 @@ impl Strategy for CsiDriver {
 }
 
 impl Strategy for CsiNode {
+    const UNCONDITIONAL_UPDATE: bool = false;
     const COLUMNS: &'static [Column] = tables::storage_class::CSI_NODE;
 
     fn validate(&self) -> ErrorList {
@@ -44,6 +47,7 @@ impl Strategy for CsiNode {
 }
 
 impl Strategy for CsiStorageCapacity {
+    const UNCONDITIONAL_UPDATE: bool = false;
     const COLUMNS: &'static [Column] = tables::storage_class::CAPACITY;
 
     fn validate(&self) -> ErrorList {
@@ -80,6 +84,7 @@ impl Strategy for StorageClass {
 }
 
 impl Strategy for VolumeAttachment {
+    const UNCONDITIONAL_UPDATE: bool = false;
     const COLUMNS: &'static [Column] = tables::storage_class::ATTACHMENT;
 
     fn set_defaults(&mut self) {

@@ -56,9 +56,10 @@ impl Range {
 
     /// Whether `other` is a part of it, and smaller.
     pub(crate) fn is_wider_than(self, other: Self) -> bool {
-        let same_family = self.is_ipv6() == other.is_ipv6();
-        let covers = Self { bits: self.bits, ..other }.first() == self.first();
-        same_family && self.bits < other.bits && covers
+        // The family first: a prefix of one may be longer than any address of the other.
+        self.is_ipv6() == other.is_ipv6()
+            && self.bits < other.bits
+            && Self { bits: self.bits, ..other }.first() == self.first()
     }
 
     /// The first address.
@@ -116,7 +117,7 @@ pub(crate) fn canonical_ip(text: &str) -> Problems {
 /// A range of addresses in the strict syntax, in any of its forms.
 pub(crate) fn strict_cidr(text: &str) -> Problems {
     match loose_range(text) {
-        None => vec!["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)".to_owned()],
+        None => names::cidr(text),
         Some((_, true)) => vec![ZEROS_IN_RANGE.to_owned()],
         Some((range, _)) if is_mapped(range.address) => vec![MAPPED_RANGE.to_owned()],
         Some((range, _)) if range.first() != range.address => vec![STRAY_BITS.to_owned()],
@@ -176,6 +177,7 @@ mod tests {
     fn a_range_covers_smaller_ones() {
         let range = |text| Range::parse(text).unwrap();
         assert!(range("10.0.0.0/8").is_wider_than(range("10.1.0.0/16")));
+        assert!(!range("fd00::/64").is_wider_than(range("10.0.0.0/8")));
         assert!(range("0.0.0.0/0").is_wider_than(range("10.1.0.0/16")));
         for other in ["10.0.0.0/8", "11.0.0.0/16", "::/16", "0.0.0.0/0"] {
             assert!(!range("10.0.0.0/8").is_wider_than(range(other)), "{other}");

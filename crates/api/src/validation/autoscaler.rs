@@ -3,7 +3,7 @@
 mod metric;
 
 use super::{
-    common::{enumerated, non_negative},
+    common::{enumerated, non_negative, positive},
     ingress::required_segment,
     pod,
 };
@@ -69,9 +69,7 @@ fn with(object: &HorizontalPodAutoscaler, lenience: Lenience) -> ErrorList {
         let detail = format!("must be greater than or equal to {fewest}");
         errors.push(Error::invalid(path.child("minReplicas"), min, detail));
     }
-    if spec.max_replicas < 1 {
-        errors.push(Error::invalid(most.clone(), spec.max_replicas, "must be greater than 0"));
-    }
+    positive(&mut errors, &most, spec.max_replicas);
     if spec.min_replicas.is_some_and(|min| spec.max_replicas < min) {
         let detail = "must be greater than or equal to `minReplicas`";
         errors.push(Error::invalid(most, spec.max_replicas, detail));

@@ -4,6 +4,7 @@ use super::{
     common::{Unique, check, enumerated, immutable, non_negative, required},
     names, pod, selector,
 };
+use crate::Resource as _;
 use crate::field::{Error, ErrorList, Path};
 use crate::storage::v1::{
     CsiDriver, CsiDriverSpec, CsiNode, CsiNodeDriver, CsiNodeSpec, CsiStorageCapacity, TokenRequest,
@@ -27,6 +28,7 @@ pub(super) fn driver_name(errors: &mut ErrorList, name: &str, path: &Path) {
 
 pub(crate) fn driver(driver: &CsiDriver) -> ErrorList {
     let mut errors = ErrorList::new();
+    driver_name(&mut errors, driver.name(), &Path::new("name"));
     let empty = CsiDriverSpec::default();
     let spec = driver.spec.as_ref().unwrap_or(&empty);
     let path = Path::new("spec");

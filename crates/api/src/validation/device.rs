@@ -9,12 +9,12 @@ pub(crate) mod slice;
 pub(crate) mod status;
 
 use super::common::{Unique, check, enumerated, one_of, required_enumerated};
+use super::csi::driver_name;
 use super::names::{self, SUBDOMAIN_MAX};
 use crate::field::{Error, ErrorList, Path};
 use crate::resource::v1::{DeviceTaint, DeviceToleration};
 use crate::scalars::RawExtension;
 
-const DRIVER_MAX: usize = 63;
 const ID_MAX: usize = 32;
 const UID_LENGTH: usize = 36;
 const BINDING_CONDITIONS_MAX: usize = 4;
@@ -53,10 +53,7 @@ fn driver(errors: &mut ErrorList, name: &str, path: &Path) {
         errors.push(Error::required(path.clone(), ""));
         return;
     }
-    if name.len() > DRIVER_MAX {
-        errors.push(Error::too_long(path.clone(), DRIVER_MAX));
-    }
-    check(errors, path, name, names::dns1123_subdomain(&name.to_lowercase()));
+    driver_name(errors, name, path);
 }
 
 /// The name of a pool: domains, with slashes between them.

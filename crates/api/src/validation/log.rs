@@ -1,5 +1,6 @@
 //! The options of a pod's log.
 
+use super::common::{non_negative, positive};
 use crate::core::v1::PodLogOptions;
 use crate::field::{Error, ErrorList, Path};
 
@@ -9,21 +10,19 @@ pub fn options(options: &PodLogOptions) -> ErrorList {
     let mut errors = ErrorList::new();
     // As upstream names what is about the options as a whole.
     let whole = || Path::new("[]");
-    if let Some(lines) = options.tail_lines.filter(|lines| *lines < 0) {
-        errors.push(Error::invalid(Path::new("tailLines"), lines, "must be greater than or equal to 0"));
+    if let Some(lines) = options.tail_lines {
+        non_negative(&mut errors, &Path::new("tailLines"), lines);
     }
-    if let Some(bytes) = options.limit_bytes.filter(|bytes| *bytes < 1) {
-        errors.push(Error::invalid(Path::new("limitBytes"), bytes, "must be greater than 0"));
+    if let Some(bytes) = options.limit_bytes {
+        positive(&mut errors, &Path::new("limitBytes"), bytes);
     }
     match options.since_seconds {
         Some(_) if options.since_time.is_some() => {
             let detail = "at most one of `sinceTime` or `sinceSeconds` may be specified";
             errors.push(Error::forbidden(whole(), detail));
         }
-        Some(seconds) if seconds < 1 => {
-            errors.push(Error::invalid(Path::new("sinceSeconds"), seconds, "must be greater than 0"));
-        }
-        _ => {}
+        Some(seconds) => positive(&mut errors, &Path::new("sinceSeconds"), seconds),
+        None => {}
     }
     let stream = options.stream.as_str();
     if !matches!(stream, "" | "All" | "Stderr" | "Stdout") {

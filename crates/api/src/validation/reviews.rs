@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::common::shown;
 use crate::authorization::v1::{
     LocalSubjectAccessReview, NonResourceAttributes, ResourceAttributes, SelfSubjectAccessReview,
     SubjectAccessReview, SubjectAccessReviewSpec,
@@ -43,11 +44,6 @@ pub(crate) fn local_subject_access_review(review: &LocalSubjectAccessReview) -> 
         errors.push(Error::invalid(path, shown(other), "disallowed on this kind of request"));
     }
     errors
-}
-
-fn shown<T: serde::Serialize>(value: &T) -> Value {
-    // Types of the API are always JSON.
-    serde_json::to_value(value).unwrap_or_default()
 }
 
 fn subject(errors: &mut ErrorList, spec: &SubjectAccessReviewSpec) {

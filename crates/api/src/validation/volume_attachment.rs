@@ -1,7 +1,7 @@
 //! Attachments of volumes to nodes.
 
 use super::{
-    common::{IMMUTABLE, check, enumerated, required, shown},
+    common::{check, enumerated, immutable, required},
     csi::driver_name,
     names,
 };
@@ -32,9 +32,7 @@ pub(crate) fn attachment(attachment: &VolumeAttachment) -> ErrorList {
 /// The object or its status: what is attached where does not change.
 pub(crate) fn update(new: &VolumeAttachment, old: &VolumeAttachment) -> ErrorList {
     let mut errors = general(new);
-    if new.spec != old.spec {
-        errors.push(Error::invalid(Path::new("spec"), shown(&new.spec), IMMUTABLE));
-    }
+    immutable(&mut errors, &Path::new("spec"), &new.spec, &old.spec);
     errors
 }
 

@@ -62,7 +62,8 @@ impl Verbs {
     pub(crate) async fn refund(&self, charged: Charged) {
         for (target, amounts) in charged.quotas {
             let given_back = Box::pin(self.modify(&target, false, |old| {
-                Ok(with_used(old, |quota| Some(charge::refunded(quota, &amounts))))
+                let Some(quota) = old.downcast_ref::<ResourceQuota>() else { return Ok(Next::Keep) };
+                Ok(with_used(quota, charge::refunded(quota, &amounts)))
             }));
             match given_back.await {
                 Ok(_) => {}
@@ -93,7 +94,7 @@ impl Verbs {
                 Ok(Some(used)) => {
                     let hard = quota.status.iter().flat_map(|status| status.hard.keys());
                     taken = Some(only(growth, hard));
-                    Ok(with_used(old, |_| Some(used)))
+                    Ok(with_used(quota, used))
                 }
                 Err(detail) => {
                     // An error, so that it is decided again on what is stored.
@@ -136,10 +137,8 @@ fn target(quota: &ResourceQuota) -> Target {
 }
 
 /// The quota with other amounts used.
-fn with_used(old: &dyn Object, used: impl FnOnce(&ResourceQuota) -> Option<Amounts>) -> Next {
-    let mut new = old.clone_object();
-    let Some(quota) = new.downcast_mut::<ResourceQuota>() else { return Next::Keep };
-    let Some(used) = used(quota) else { return Next::Keep };
-    quota.status.get_or_insert_default().used = used;
-    Next::Put(new)
+fn with_used(quota: &ResourceQuota, used: Amounts) -> Next {
+    let mut new = quota.clone();
+    new.status.get_or_insert_default().used = used;
+    Next::Put(Box::new(new))
 }

@@ -45,32 +45,19 @@ fn wants_node_ports(spec: &ServiceSpec) -> bool {
 }
 
 impl Verbs {
-    /// Gives a new Service its address and ports. In a dry run nothing is reserved.
-    pub(crate) async fn reserve_for_create(
-        &self,
-        object: &mut dyn Object,
-        dry_run: bool,
-    ) -> Result<Reserved, ApiError> {
-        match object.downcast_mut::<Service>() {
-            Some(service) => self.reserve(service, &[], dry_run).await,
-            None => Ok(Reserved::default()),
-        }
-    }
-
-    /// Gives a changed Service what it lacks, and notes what it holds no more.
-    pub(crate) async fn reserve_for_update(
+    /// Gives a Service what it lacks, and notes what it holds no more. In a dry run nothing is reserved.
+    pub(super) async fn reserve(
         &self,
         new: &mut dyn Object,
-        old: &dyn Object,
+        old: Option<&dyn Object>,
         dry_run: bool,
     ) -> Result<Reserved, ApiError> {
-        let (Some(new), Some(old)) = (new.downcast_mut::<Service>(), old.downcast_ref::<Service>()) else {
-            return Ok(Reserved::default());
-        };
-        self.reserve(new, &held(old.spec.as_ref()), dry_run).await
+        let Some(service) = new.downcast_mut::<Service>() else { return Ok(Reserved::default()) };
+        let before = old.map(held_by).unwrap_or_default();
+        self.reserve_for(service, &before, dry_run).await
     }
 
-    async fn reserve(
+    async fn reserve_for(
         &self,
         service: &mut Service,
         before: &[String],

@@ -38,7 +38,7 @@ impl Service {
         let (mut target, subresource) = resolve(&self.verbs, user, "create", request.r#ref)?;
         let options: CreateOptions = request.options.unwrap_or_default();
         match subresource {
-            None if registry::is_review(target.kind) => {
+            None if target.kind.review => {
                 let question = object::decode(target.kind, request.object)?;
                 Ok(object::reply(&reviews::answer(user, &target.namespace, question).await?))
             }

@@ -52,7 +52,7 @@ pub(super) fn resolve_selected(
     )?;
     let found = verbs.catalog().by_resource(&group, &version, &resource);
     let kind = found.ok_or_else(|| unknown(&group, &version, &resource))?;
-    if registry::is_review(kind) && verb != "create" {
+    if kind.review && verb != "create" {
         return Err(ApiError::method_not_allowed(kind, verb));
     }
     check_place(kind, verb, &namespace, &name)?;

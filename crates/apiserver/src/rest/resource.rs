@@ -101,14 +101,14 @@ pub(super) async fn handle(
         return proxy::answer(&inner.verbs, call.target, &path.rest, request, inner.stop.clone()).await;
     }
     let (parts, body) = request.into_parts();
-    if gantry_api::registry::is_review(kind) && verb != "create" {
+    if kind.review && verb != "create" {
         return Err(super::method_not_allowed());
     }
     let mut response = if matches!(verb, "get" | "list" | "watch") {
         call.read().await?
     } else {
         let body = RawBody::read(&parts.headers, body).await?;
-        if gantry_api::registry::is_review(kind) { call.ask(&body).await? } else { call.write(body).await? }
+        if kind.review { call.ask(&body).await? } else { call.write(body).await? }
     };
     if let Some(warning) = kind.definition().as_ref().and_then(|definition| definition.warning()) {
         encode::warn(&mut response, &[warning.to_owned()]);

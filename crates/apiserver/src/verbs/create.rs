@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use gantry_api::meta::v1::{CreateOptions, ObjectMeta};
 use gantry_api::scalars::Time;
-use gantry_api::{Kind, Object, Subresource, validation};
+use gantry_api::{Kind, Object, validation};
 use rand::seq::IndexedRandom as _;
 
-use super::modify::may_have_happened;
+use super::modify::outcome;
 use super::options;
 use super::write::Sealed;
 use super::{Target, Verbs, versions};
@@ -85,27 +85,17 @@ impl Verbs {
         self.check_new(&*object).await?;
         let place = Target { kind, namespace: object.meta().namespace.clone(), name };
         let key = place.key(cache)?;
-        let reserved = self.reserve_for_create(&mut *object, dry_run).await?;
-        let charged = match self.charge(&*object, None, dry_run).await {
-            Ok(charged) => charged,
-            Err(error) => {
-                self.settle(reserved, false, false).await;
-                return Err(error);
-            }
-        };
+        let taken = self.take(&mut *object, None, dry_run).await?;
         if dry_run {
-            // Nothing was reserved or charged.
-            drop((reserved, charged));
+            // Nothing was taken.
+            drop(taken);
             return match cache.get(&key).await? {
                 Some(_) => Err(ApiError::already_exists(kind, &place.name)),
                 None => Ok(Sealed::new(object, &key).entry(0)),
             };
         }
         let written = self.store_new(cache, Sealed::new(object, &key)).await;
-        self.settle(reserved, written.is_ok(), may_have_happened(&written)).await;
-        if written.is_err() && !may_have_happened(&written) {
-            self.refund(charged).await;
-        }
+        self.settle(taken, outcome(&written)).await;
         written.map_err(|error| ApiError::from_store(kind, &place.name, error))
     }
 }
@@ -156,7 +146,7 @@ pub(super) fn place(target: &Target, meta: &mut ObjectMeta) -> Result<(), ApiErr
 
 /// What only the server says about a new object.
 fn begin(object: &mut dyn Object) {
-    let generation = i64::from(has_generation(object.kind()));
+    let generation = i64::from(object.kind().generation);
     let meta = object.meta_mut();
     meta.uid = uuid::Uuid::new_v4().to_string();
     meta.creation_timestamp = Some(Time::now());
@@ -165,18 +155,6 @@ fn begin(object: &mut dyn Object) {
     meta.generation = generation;
     meta.self_link.clear();
     meta.managed_fields.clear();
-}
-
-/// Whether the server counts the changes of what is asked for.
-pub(super) fn has_generation(kind: &Kind) -> bool {
-    kind.is_custom()
-        || kind.has(Subresource::Scale)
-        || matches!(kind.kind, "Pod" | "DaemonSet" | "EndpointSlice" | "PodTemplate" | "ResourceQuota")
-        || matches!(kind.kind, "CronJob" | "Job" | "PodDisruptionBudget")
-        || matches!(kind.kind, "CustomResourceDefinition" | "Ingress" | "IngressClass")
-        || matches!(kind.kind, "NetworkPolicy" | "CSIDriver" | "HorizontalPodAutoscaler")
-        || matches!(kind.group, "admissionregistration.k8s.io" | "flowcontrol.apiserver.k8s.io")
-        || matches!(kind.kind, "DeviceClass" | "ResourceSlice")
 }
 
 fn generate_name(base: &str) -> String {

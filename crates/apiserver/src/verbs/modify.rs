@@ -6,7 +6,7 @@ use gantry_api::Object;
 
 use super::write::Sealed;
 use super::{Target, Verbs};
-use crate::admission::services;
+use crate::admission::{Written, services};
 use crate::cache::{Cache, Entry};
 use crate::status::ApiError;
 
@@ -84,28 +84,17 @@ impl Verbs {
             Next::Put(new) => new,
         };
         self.check_changed(&*new).await?;
-        let reserved = self.reserve_for_update(&mut *new, &*old, dry_run).await?;
-        let charged = match self.charge(&*new, Some(&*old), dry_run).await {
-            Ok(charged) => charged,
-            Err(error) => {
-                self.settle(reserved, false, false).await;
-                return Err(error);
-            }
-        };
+        let taken = self.take(&mut *new, Some(&*old), dry_run).await?;
         let sealed = Sealed::new(new, current.key());
         if sealed.raw() == current.raw() {
-            self.settle(reserved, false, false).await;
-            self.refund(charged).await;
+            self.settle(taken, Written::No).await;
             return Ok(Attempt::Unchanged);
         }
         if dry_run {
             return Ok(Attempt::Done(Outcome { entry: sealed.entry(current.revision()), removed: false }));
         }
         let written = self.store_changed(cache, sealed, current.revision()).await;
-        self.settle(reserved, written.is_ok(), may_have_happened(&written)).await;
-        if written.is_err() && !may_have_happened(&written) {
-            self.refund(charged).await;
-        }
+        self.settle(taken, outcome(&written)).await;
         finish(cache, current, written, false)
     }
 
@@ -147,7 +136,11 @@ fn finish(
     }
 }
 
-/// Whether a write that failed may be there all the same.
-pub(super) fn may_have_happened<T>(written: &gantry_store::Result<T>) -> bool {
-    matches!(written, Err(gantry_store::Error::OutcomeUnknown { .. }))
+/// What became of a write.
+pub(super) fn outcome<T>(written: &gantry_store::Result<T>) -> Written {
+    match written {
+        Ok(_) => Written::Yes,
+        Err(gantry_store::Error::OutcomeUnknown { .. }) => Written::Perhaps,
+        Err(_) => Written::No,
+    }
 }

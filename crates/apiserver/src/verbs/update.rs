@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use gantry_api::apiextensions::v1::CustomResourceDefinition;
 use gantry_api::field::{Error, Path};
 use gantry_api::meta::v1::{CreateOptions, ObjectMeta, UpdateOptions};
 use gantry_api::{Kind, Object, Resource, Subresource, validation};
 
-use super::create::{check_kind, has_generation, place};
+use super::create::{check_kind, place};
 use super::modify::Next;
 use super::{Target, Verbs, finalize, options, pods, versions};
 use crate::admission;
@@ -97,11 +96,7 @@ pub(super) fn check_subresource(kind: &Kind, subresource: Option<Subresource>) -
 
 /// Some kinds are changed only by those who have seen what they change.
 fn check_unconditional(target: &Target, object: &dyn Object) -> Result<(), ApiError> {
-    let strict = target.kind.is_custom()
-        || target.kind == <CustomResourceDefinition as Resource>::kind()
-        || matches!(target.kind.group, "admissionregistration.k8s.io" | "apiregistration.k8s.io")
-        || matches!(target.kind.kind, "CSIDriver" | "CSINode" | "CSIStorageCapacity" | "VolumeAttachment");
-    if !strict || !object.meta().resource_version.is_empty() {
+    if target.kind.unconditional_update || !object.meta().resource_version.is_empty() {
         return Ok(());
     }
     let path = Path::new("metadata").child("resourceVersion");
@@ -164,7 +159,7 @@ pub(super) fn succeed(
         _ => {
             new.strategy_mut().prepare_for_update(old);
             admission::on_update(&mut *new, old);
-            if has_generation(kind) && !new.spec_equals(old) {
+            if kind.generation && !new.spec_equals(old) {
                 new.meta_mut().generation += 1;
             }
         }

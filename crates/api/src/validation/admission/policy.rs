@@ -8,36 +8,12 @@ use crate::admissionregistration::v1::{
     AuditAnnotation, MatchResources, MutatingAdmissionPolicy, MutatingAdmissionPolicySpec, Mutation,
     ParamKind, ValidatingAdmissionPolicy, ValidatingAdmissionPolicySpec, Validation, Variable,
 };
+use crate::cel::RESERVED;
 use crate::field::{Error, ErrorList, Path};
 
 const MAX_ANNOTATIONS: usize = 20;
 const MAX_ANNOTATION_EXPRESSION: usize = 5 << 10;
 const NOT_SPECIFIED: &str = "expression is not specified";
-/// Words of CEL that name nothing.
-const RESERVED: [&str; 21] = [
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-];
-
 pub(crate) fn validating(policy: &ValidatingAdmissionPolicy) -> ErrorList {
     validating_spec(policy, true)
 }

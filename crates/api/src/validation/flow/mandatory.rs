@@ -1,4 +1,4 @@
-//! What every cluster has, and nobody may change: without it, nobody could repair the rest.
+//! The schemas and levels that nobody may change, where they are there: without them, nobody could repair the rest.
 
 use crate::flowcontrol::v1::{
     FlowDistinguisherMethod, FlowSchemaSpec, GroupSubject, LimitResponse, LimitedPriorityLevelConfiguration,

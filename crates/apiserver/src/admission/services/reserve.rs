@@ -5,6 +5,7 @@ use gantry_api::Resource as _;
 use gantry_api::core::v1::Service;
 use gantry_store::Error;
 
+use crate::admission::Written;
 use crate::status::ApiError;
 use crate::verbs::Verbs;
 
@@ -94,11 +95,11 @@ impl Verbs {
 
     /// Ends the write of a Service: what it does not need goes back. Of a write that may yet have happened nothing
     /// does.
-    pub(crate) async fn settle(&self, reserved: Reserved, written: bool, unknown: bool) {
-        if written {
-            self.release(reserved.stale).await;
-        } else if !unknown {
-            self.release(reserved.fresh).await;
+    pub(in super::super) async fn settle_reserved(&self, reserved: Reserved, written: Written) {
+        match written {
+            Written::Yes => self.release(reserved.stale).await,
+            Written::No => self.release(reserved.fresh).await,
+            Written::Perhaps => {}
         }
     }
 
