@@ -7,9 +7,11 @@ mod eval;
 mod functions;
 mod lexer;
 mod library;
+mod names;
 mod parser;
 mod value;
 
+pub(crate) use names::{TYPES, is_space};
 pub(crate) use value::Value;
 
 use parser::Expr;

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use super::RESERVED;
+use regex::Regex;
+
+use super::names::{TYPES, is_space};
 use super::parser::{Each, Expr};
 use super::value::{List, Map, Text, Value};
-use super::{Budget, Error, failed, functions};
+use super::{Budget, Error, RESERVED, failed, functions};
 
 /// What the names in an expression stand for; inner ones come last.
 type Scope<'a> = Vec<(&'a str, Value<'a>)>;
@@ -26,6 +28,7 @@ struct Run<'a, 'b> {
 }
 
 impl<'a> Run<'a, '_> {
+    /// What has something inside is done elsewhere: what this function keeps on the stack, it keeps for every level.
     fn value(&mut self, expression: &'a Expr) -> Result<Value<'a>, Error> {
         self.budget.pay(1)?;
         match expression {
@@ -37,55 +40,89 @@ impl<'a> Run<'a, '_> {
             Expr::Text(text) => Ok(Value::Text(Text::Of(text))),
             Expr::Bytes(bytes) => Ok(Value::Bytes(bytes.as_slice().into())),
             Expr::Variable(name) => self.variable(name),
-            Expr::Field { of, name, optional } => {
-                let of = self.value(of)?;
-                field(of, name, *optional)
+            Expr::Field { of, name, optional } => self.field(of, name, *optional),
+            Expr::Has { of, name } => self.has(of, name),
+            Expr::Index { of, index, optional } => self.index(of, index, *optional),
+            Expr::Call { of, name, arguments, pattern } => {
+                self.call(of.as_deref(), name, arguments, pattern.as_ref())
             }
-            Expr::Has { of, name } => has(self.value(of)?, name),
-            Expr::Index { of, index, optional } => {
-                let (of, index) = (self.value(of)?, self.value(index)?);
-                self::index(of, &index, *optional)
-            }
-            Expr::Call { of, name, arguments } => self.call(of.as_deref(), name, arguments),
-            Expr::List(items) => {
-                let items = items.iter().map(|item| self.value(item)).collect::<Result<Vec<_>, _>>()?;
-                Ok(Value::list(items))
-            }
-            Expr::Map(entries) => {
-                let entries = entries.iter().map(|(key, value)| Ok((self.value(key)?, self.value(value)?)));
-                Ok(Value::Map(Map::Made(Arc::new(entries.collect::<Result<_, Error>>()?))))
-            }
-            Expr::Not(inner) => Ok(Value::Bool(!self.value(inner)?.expect_bool()?)),
-            Expr::Minus(inner) => match self.value(inner)? {
-                Value::Int(number) => {
-                    number.checked_neg().map(Value::Int).map_or_else(|| failed("integer overflow"), Ok)
-                }
-                Value::Double(number) => Ok(Value::Double(-number)),
-                Value::Duration(nanos) => Ok(Value::Duration(-nanos)),
-                _ => failed("no such overload"),
-            },
-            Expr::If { condition, then, otherwise } => {
-                let chosen = if self.value(condition)?.expect_bool()? { then } else { otherwise };
-                self.value(chosen)
-            }
+            Expr::List(items) => self.list(items),
+            Expr::Map(entries) => self.map(entries),
+            Expr::Not(inner) => self.not(inner),
+            Expr::Minus(inner) => self.minus(inner),
+            Expr::If { condition, then, otherwise } => self.choose(condition, then, otherwise),
             Expr::Binary { operator: "&&", left, right } => self.either(left, right, false),
             Expr::Binary { operator: "||", left, right } => self.either(left, right, true),
-            Expr::Binary { operator, left, right } => {
-                let (left, right) = (self.value(left)?, self.value(right)?);
-                functions::binary(operator, &left, &right, self.budget)
-            }
+            Expr::Binary { operator, left, right } => self.binary(operator, left, right),
             Expr::Each { what, of, names, body, result } => {
                 self.each(*what, of, names, body, result.as_deref())
             }
         }
     }
 
+    fn field(&mut self, of: &'a Expr, name: &str, optional: bool) -> Result<Value<'a>, Error> {
+        let of = self.value(of)?;
+        self.budget.pay(of.entries_to_search())?;
+        field(of, name, optional)
+    }
+
+    fn has(&mut self, of: &'a Expr, name: &str) -> Result<Value<'a>, Error> {
+        let of = self.value(of)?;
+        self.budget.pay(of.entries_to_search())?;
+        has(of, name)
+    }
+
+    fn index(&mut self, of: &'a Expr, index: &'a Expr, optional: bool) -> Result<Value<'a>, Error> {
+        let (of, index) = (self.value(of)?, self.value(index)?);
+        self.budget.pay(of.entries_to_search())?;
+        self::index(of, &index, optional)
+    }
+
+    fn list(&mut self, items: &'a [Expr]) -> Result<Value<'a>, Error> {
+        let items = items.iter().map(|item| self.value(item)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Value::list(items))
+    }
+
+    fn map(&mut self, entries: &'a [(Expr, Expr)]) -> Result<Value<'a>, Error> {
+        let entries = entries.iter().map(|(key, value)| Ok((self.value(key)?, self.value(value)?)));
+        Ok(Value::Map(Map::Made(Arc::new(entries.collect::<Result<_, Error>>()?))))
+    }
+
+    fn not(&mut self, inner: &'a Expr) -> Result<Value<'a>, Error> {
+        Ok(Value::Bool(!self.value(inner)?.expect_bool()?))
+    }
+
+    fn minus(&mut self, inner: &'a Expr) -> Result<Value<'a>, Error> {
+        match self.value(inner)? {
+            Value::Int(number) => {
+                number.checked_neg().map(Value::Int).map_or_else(|| failed("integer overflow"), Ok)
+            }
+            Value::Double(number) => Ok(Value::Double(-number)),
+            Value::Duration(nanos) => Ok(Value::Duration(-nanos)),
+            _ => failed("no such overload"),
+        }
+    }
+
+    fn choose(
+        &mut self,
+        condition: &'a Expr,
+        then: &'a Expr,
+        otherwise: &'a Expr,
+    ) -> Result<Value<'a>, Error> {
+        let chosen = if self.value(condition)?.expect_bool()? { then } else { otherwise };
+        self.value(chosen)
+    }
+
+    fn binary(&mut self, operator: &str, left: &'a Expr, right: &'a Expr) -> Result<Value<'a>, Error> {
+        let (left, right) = (self.value(left)?, self.value(right)?);
+        functions::binary(operator, &left, &right, self.budget)
+    }
+
     fn variable(&self, name: &'a str) -> Result<Value<'a>, Error> {
         if let Some((_, value)) = self.scope.iter().rev().find(|(known, _)| *known == name) {
             return Ok(value.clone());
         }
-        let types = ["bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type"];
-        match types.into_iter().find(|known| *known == name) {
+        match TYPES.into_iter().find(|known| *known == name) {
             Some(name) => Ok(Value::Type(name)),
             None => failed(format!("undeclared reference to '{name}' (in container '')")),
         }
@@ -108,6 +145,7 @@ impl<'a> Run<'a, '_> {
         of: Option<&'a Expr>,
         name: &'a str,
         arguments: &'a [Expr],
+        pattern: Option<&Regex>,
     ) -> Result<Value<'a>, Error> {
         // Some functions stand below a name that is no variable: `optional.of`, `format.dns1123Label`.
         let space = match of {
@@ -116,7 +154,7 @@ impl<'a> Run<'a, '_> {
             }
             _ => None,
         };
-        let space = space.filter(|space| matches!(*space, "optional" | "format" | "sets" | "math" | "ip"));
+        let space = space.filter(|space| is_space(space));
         let mut values = Vec::with_capacity(arguments.len() + 1);
         if let Some(of) = of.filter(|_| space.is_none()) {
             values.push(self.value(of)?);
@@ -126,8 +164,8 @@ impl<'a> Run<'a, '_> {
         }
         self.budget.pay(values.iter().map(Value::size).sum())?;
         match space {
-            Some(space) => functions::in_space(space, name, &values),
-            None if of.is_some() => functions::method(name, &values, self.budget),
+            Some(space) => functions::in_space(space, name, &values, self.budget),
+            None if of.is_some() => functions::method(name, &values, pattern, self.budget),
             None => functions::function(name, &values),
         }
     }
@@ -141,6 +179,7 @@ impl<'a> Run<'a, '_> {
         result: Option<&'a Expr>,
     ) -> Result<Value<'a>, Error> {
         let of = self.value(of)?;
+        self.budget.pay(of.size())?;
         let entries: Vec<(Value<'a>, Value<'a>)> = match of {
             Value::List(List::Of(_) | List::Made(_)) if names.len() > 1 => {
                 let Value::List(items) = of else { return failed("no such overload") };

@@ -1,8 +1,9 @@
 //! Operators, conversions, and functions of texts and lists.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 use super::value::{List, Map, Value};
 use super::{Budget, Error, failed, library};
@@ -11,6 +12,11 @@ type Outcome<'a> = Result<Value<'a>, Error>;
 
 /// The largest list and text that an operator makes.
 const MAX_MADE: usize = 1 << 20;
+/// The largest regular expression that a rule may have, in bytes once it is read.
+const MAX_LITERAL: usize = 1 << 22;
+/// The same for those that are made while a rule runs, and what reading one costs.
+const MAX_DYNAMIC: usize = 1 << 18;
+const DYNAMIC_COST: usize = 2000;
 
 fn overload<'a>() -> Outcome<'a> {
     failed("no such overload")
@@ -23,12 +29,14 @@ pub(super) fn binary<'a>(
     right: &Value<'a>,
     budget: &mut Budget,
 ) -> Outcome<'a> {
-    left.pay(right, budget)?;
     match operator {
-        "==" => return Ok(Value::Bool(left.equals(right))),
-        "!=" => return Ok(Value::Bool(!left.equals(right))),
+        "==" | "!=" => {
+            left.pay(right, budget)?;
+            return Ok(Value::Bool(left.equals(right) == (operator == "==")));
+        }
         "in" => return contains(right, left, budget),
         "<" | "<=" | ">" | ">=" => {
+            budget.pay(left.size().min(right.size()))?;
             let Some(order) = left.compare(right) else { return overload() };
             return Ok(Value::Bool(match operator {
                 "<" => order == Ordering::Less,
@@ -37,25 +45,36 @@ pub(super) fn binary<'a>(
                 _ => order != Ordering::Less,
             }));
         }
-        _ => {}
+        // What is made of both is as large as both.
+        _ => budget.pay(left.size().saturating_add(right.size()))?,
     }
     arithmetic(operator, left, right)
 }
 
 fn contains<'a>(of: &Value<'a>, wanted: &Value<'a>, budget: &mut Budget) -> Outcome<'a> {
     match of {
-        Value::List(items) => {
-            for item in items.iter() {
-                item.pay(wanted, budget)?;
-                if item.equals(wanted) {
-                    return Ok(Value::Bool(true));
-                }
-            }
-            Ok(Value::Bool(false))
+        Value::List(items) => Ok(Value::Bool(holds(items.iter(), wanted, budget)?)),
+        Value::Map(map) => {
+            budget.pay(of.entries_to_search())?;
+            Ok(Value::Bool(map.get(wanted).is_some()))
         }
-        Value::Map(map) => Ok(Value::Bool(map.get(wanted).is_some())),
         _ => overload(),
     }
+}
+
+/// Whether one of some items equals another, paying for each that is looked at.
+fn holds<'a>(
+    items: impl IntoIterator<Item = Value<'a>>,
+    wanted: &Value<'a>,
+    budget: &mut Budget,
+) -> Result<bool, Error> {
+    for item in items {
+        item.pay(wanted, budget)?;
+        if item.equals(wanted) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn arithmetic<'a>(operator: &str, left: &Value<'a>, right: &Value<'a>) -> Outcome<'a> {
@@ -212,7 +231,12 @@ pub(super) fn string<'a>(value: &Value<'a>) -> Outcome<'a> {
 }
 
 /// What stands below a name: `optional.of(x)`, `sets.contains(a, b)`.
-pub(super) fn in_space<'a>(space: &str, name: &str, arguments: &[Value<'a>]) -> Outcome<'a> {
+pub(super) fn in_space<'a>(
+    space: &str,
+    name: &str,
+    arguments: &[Value<'a>],
+    budget: &mut Budget,
+) -> Outcome<'a> {
     match (space, name, arguments) {
         ("optional", "none", []) => Ok(Value::Optional(None)),
         ("optional", "of", [value]) => Ok(Value::optional(Some(value.clone()))),
@@ -221,9 +245,9 @@ pub(super) fn in_space<'a>(space: &str, name: &str, arguments: &[Value<'a>]) -> 
                 || size(value).is_ok_and(|size| size.equals(&Value::Int(0)));
             Ok(Value::optional((!zero).then(|| value.clone())))
         }
-        ("sets", name, [Value::List(a), Value::List(b)]) => sets(name, a, b),
-        ("math", name, [Value::List(items)]) => extreme(name, &items.iter().collect::<Vec<_>>()),
-        ("math", name, values) => extreme(name, values),
+        ("sets", name, [Value::List(a), Value::List(b)]) => sets(name, a, b, budget),
+        ("math", name, [Value::List(items)]) => extreme(name, &items.iter().collect::<Vec<_>>(), budget),
+        ("math", name, values) => extreme(name, values, budget),
         ("format", name, []) => library::format(name),
         ("format", "named", [Value::Text(name)]) => Ok(Value::optional(library::format(name.as_str()).ok())),
         ("ip", "isCanonical", [Value::Text(text)]) => library::is_canonical(text.as_str()),
@@ -231,18 +255,25 @@ pub(super) fn in_space<'a>(space: &str, name: &str, arguments: &[Value<'a>]) -> 
     }
 }
 
-fn sets<'a>(name: &str, a: &List<'a>, b: &List<'a>) -> Outcome<'a> {
-    let has = |of: &List<'a>, item: &Value<'a>| of.iter().any(|other| other.equals(item));
-    let within = |a: &List<'a>, b: &List<'a>| a.iter().all(|item| has(b, &item));
+fn sets<'a>(name: &str, a: &List<'a>, b: &List<'a>, budget: &mut Budget) -> Outcome<'a> {
+    // Whether an item of `a` is one of `b`, or is none of them.
+    let mut any = |a: &List<'a>, b: &List<'a>, held: bool| -> Result<bool, Error> {
+        for item in a.iter() {
+            if holds(b.iter(), &item, budget)? == held {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
     Ok(Value::Bool(match name {
-        "contains" => within(b, a),
-        "equivalent" => within(a, b) && within(b, a),
-        "intersects" => a.iter().any(|item| has(b, &item)),
+        "contains" => !any(b, a, false)?,
+        "equivalent" => !any(a, b, false)? && !any(b, a, false)?,
+        "intersects" => any(a, b, true)?,
         _ => return failed(format!("undeclared reference to 'sets.{name}' (in container '')")),
     }))
 }
 
-fn extreme<'a>(name: &str, values: &[Value<'a>]) -> Outcome<'a> {
+fn extreme<'a>(name: &str, values: &[Value<'a>], budget: &mut Budget) -> Outcome<'a> {
     let wanted = match name {
         "greatest" | "max" => Ordering::Greater,
         "least" | "min" => Ordering::Less,
@@ -253,6 +284,7 @@ fn extreme<'a>(name: &str, values: &[Value<'a>]) -> Outcome<'a> {
     };
     let mut best = first;
     for value in rest {
+        budget.pay(value.size().min(best.size()))?;
         match value.compare(best) {
             None => return overload(),
             Some(order) if order == wanted => best = value,
@@ -262,16 +294,22 @@ fn extreme<'a>(name: &str, values: &[Value<'a>]) -> Outcome<'a> {
     Ok(best.clone())
 }
 
-/// A function that is called on a value: the first of `values`.
-pub(super) fn method<'a>(name: &str, values: &[Value<'a>], budget: &mut Budget) -> Outcome<'a> {
+/// A function that is called on a value: the first of `values`. `literal` is the regular expression that it looks for,
+/// where that is known.
+pub(super) fn method<'a>(
+    name: &str,
+    values: &[Value<'a>],
+    literal: Option<&Regex>,
+    budget: &mut Budget,
+) -> Outcome<'a> {
     match values {
         [value] if name == "size" => size(value),
         [Value::Optional(of), rest @ ..] => optional(name, of.as_deref(), rest),
         [Value::Text(text), rest @ ..] => {
-            let found = of_text(name, text.as_str(), rest, budget)?;
+            let found = of_text(name, text.as_str(), rest, literal, budget)?;
             found.map_or_else(|| library::method(name, values), Ok)
         }
-        [Value::List(items), rest @ ..] => of_list(name, items, rest),
+        [Value::List(items), rest @ ..] => of_list(name, items, rest, budget),
         [Value::Map(map), ..] => of_map(name, map),
         _ => library::method(name, values),
     }
@@ -297,6 +335,7 @@ fn of_text<'a>(
     name: &str,
     text: &str,
     arguments: &[Value<'a>],
+    literal: Option<&Regex>,
     budget: &mut Budget,
 ) -> Result<Option<Value<'a>>, Error> {
     let letters = |text: &str| text.chars().collect::<Vec<char>>();
@@ -305,17 +344,18 @@ fn of_text<'a>(
         ("contains", [part], [_]) => Value::Bool(text.contains(part)),
         ("startsWith", [part], [_]) => Value::Bool(text.starts_with(part)),
         ("endsWith", [part], [_]) => Value::Bool(text.ends_with(part)),
-        ("matches", [pattern], [_]) => Value::Bool(regex(pattern, text, budget)?.is_match(text)),
+        ("matches", [pattern], [_]) => Value::Bool(regex(literal, pattern, text, budget)?.is_match(text)),
         ("find", [pattern], [_]) => Value::text(
-            regex(pattern, text, budget)?.find(text).map(|found| found.as_str()).unwrap_or_default(),
+            regex(literal, pattern, text, budget)?.find(text).map(|found| found.as_str()).unwrap_or_default(),
         ),
         ("findAll", [pattern], rest) => {
             let limit = match rest {
                 [_, Value::Int(limit)] => usize::try_from(*limit).unwrap_or(usize::MAX),
                 _ => usize::MAX,
             };
-            let regex = regex(pattern, text, budget)?;
-            Value::list(regex.find_iter(text).take(limit).map(|found| Value::text(found.as_str())).collect())
+            let regex = regex(literal, pattern, text, budget)?;
+            let found = regex.find_iter(text).take(limit).map(|found| Value::text(found.as_str()));
+            made(found.collect(), budget)?
         }
         ("lowerAscii", [], []) => Value::text(text.to_ascii_lowercase()),
         ("upperAscii", [], []) => Value::text(text.to_ascii_uppercase()),
@@ -342,7 +382,7 @@ fn of_text<'a>(
             } else {
                 text.splitn(limit, by).map(Value::text).collect()
             };
-            Value::list(parts)
+            made(parts, budget)?
         }
         ("indexOf" | "lastIndexOf", [part], _) => {
             let found = if name == "indexOf" { text.find(part) } else { text.rfind(part) };
@@ -372,18 +412,46 @@ fn of_text<'a>(
     Ok(Some(value))
 }
 
-/// A regular expression. Reading it and running it over the text has its price.
-fn regex(pattern: &str, text: &str, budget: &mut Budget) -> Result<Regex, Error> {
-    budget.pay((pattern.len() / 4 + 1).saturating_mul(text.len() / 10 + 1).saturating_add(pattern.len()))?;
-    Regex::new(pattern).map_err(|error| {
+/// A list of parts of a text. There may be many more of them than the text's size says.
+fn made<'a>(parts: Vec<Value<'a>>, budget: &mut Budget) -> Outcome<'a> {
+    budget.pay(parts.len())?;
+    Ok(Value::list(parts))
+}
+
+/// The regular expression to look for. Running it over the text has its price, and so has reading one that is not known
+/// yet.
+fn regex<'r>(
+    literal: Option<&'r Regex>,
+    pattern: &str,
+    text: &str,
+    budget: &mut Budget,
+) -> Result<Cow<'r, Regex>, Error> {
+    budget.pay((pattern.len() / 4 + 1).saturating_mul(text.len() / 10 + 1))?;
+    if let Some(known) = literal {
+        return Ok(Cow::Borrowed(known));
+    }
+    budget.pay(pattern.len().saturating_add(DYNAMIC_COST))?;
+    compile(pattern, MAX_DYNAMIC).map(Cow::Owned)
+}
+
+/// A regular expression that is written in a rule.
+pub(super) fn literal(pattern: &str) -> Result<Regex, Error> {
+    compile(pattern, MAX_LITERAL)
+}
+
+fn compile(pattern: &str, limit: usize) -> Result<Regex, Error> {
+    RegexBuilder::new(pattern).size_limit(limit).build().map_err(|error| {
         Error::Failed(format!("error parsing regexp: {}", error.to_string().replace('\n', " ")))
     })
 }
 
-fn of_list<'a>(name: &str, items: &List<'a>, arguments: &[Value<'a>]) -> Outcome<'a> {
+fn of_list<'a>(name: &str, items: &List<'a>, arguments: &[Value<'a>], budget: &mut Budget) -> Outcome<'a> {
     let all: Vec<Value<'a>> = items.iter().collect();
     match (name, arguments) {
         ("isSorted", []) => {
+            for pair in all.windows(2) {
+                budget.pay(pair[0].size().min(pair[1].size()))?;
+            }
             let sorted = |pair: &[Value<'a>]| {
                 pair[0].compare(&pair[1]).is_some_and(|order| order != Ordering::Greater)
             };
@@ -392,12 +460,13 @@ fn of_list<'a>(name: &str, items: &List<'a>, arguments: &[Value<'a>]) -> Outcome
         ("sum", []) => {
             let mut sum = all.first().cloned().unwrap_or(Value::Int(0));
             for item in all.iter().skip(1) {
-                sum = arithmetic("+", &sum, item)?;
+                sum = binary("+", &sum, item, budget)?;
             }
             Ok(sum)
         }
-        ("min" | "max", []) => extreme(name, &all),
+        ("min" | "max", []) => extreme(name, &all, budget),
         ("indexOf" | "lastIndexOf", [wanted]) => {
+            all.iter().try_for_each(|item| item.pay(wanted, budget))?;
             let mut places = all.iter().enumerate().filter(|(_, item)| item.equals(wanted)).map(|(at, _)| at);
             let found = if name == "indexOf" { places.next() } else { places.next_back() };
             Ok(found.map_or(Value::Int(-1), int))
@@ -405,13 +474,20 @@ fn of_list<'a>(name: &str, items: &List<'a>, arguments: &[Value<'a>]) -> Outcome
         ("join", rest) => {
             let by = rest.first().and_then(Value::as_text).unwrap_or_default();
             let texts: Option<Vec<&str>> = all.iter().map(Value::as_text).collect();
-            texts.map(|texts| Value::text(texts.join(by))).map_or_else(overload, Ok)
+            let Some(texts) = texts else { return overload() };
+            let length = texts.iter().map(|text| text.len().saturating_add(by.len()));
+            let length = length.fold(0, usize::saturating_add);
+            if length > MAX_MADE {
+                return Err(Error::TooExpensive);
+            }
+            budget.pay(length / 10)?;
+            Ok(Value::text(texts.join(by)))
         }
         ("reverse", []) => Ok(Value::list(all.into_iter().rev().collect())),
         ("distinct", []) => {
             let mut distinct: Vec<Value<'a>> = Vec::new();
             for item in all {
-                if !distinct.iter().any(|other| other.equals(&item)) {
+                if !holds(distinct.iter().cloned(), &item, budget)? {
                     distinct.push(item);
                 }
             }

@@ -2,11 +2,11 @@
 
 use super::Error;
 
-/// A token and the column where it begins.
+/// A token and the byte where it begins.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Token {
     pub(super) kind: Kind,
-    pub(super) column: usize,
+    pub(super) at: usize,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +44,11 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Error> {
     }
 }
 
+/// The column of a byte, counted from 1. It takes the whole way to it, so only errors ask.
+pub(super) fn column(text: &str, at: usize) -> usize {
+    text[..at].chars().count() + 1
+}
+
 struct Lexer<'a> {
     text: &'a str,
     at: usize,
@@ -55,11 +60,7 @@ impl Lexer<'_> {
     }
 
     fn wrong<T>(&self, what: impl Into<String>) -> Result<T, Error> {
-        Err(Error::Syntax { column: self.column(self.at), what: what.into() })
-    }
-
-    fn column(&self, at: usize) -> usize {
-        self.text[..at].chars().count() + 1
+        Err(Error::Syntax { column: column(self.text, self.at), what: what.into() })
     }
 
     fn next(&mut self) -> Result<Token, Error> {
@@ -72,9 +73,9 @@ impl Lexer<'_> {
             }
             self.at += self.rest().find('\n').unwrap_or(self.rest().len());
         }
-        let column = self.column(self.at);
+        let at = self.at;
         let kind = self.kind()?;
-        Ok(Token { kind, column })
+        Ok(Token { kind, at })
     }
 
     fn kind(&mut self) -> Result<Kind, Error> {
@@ -110,7 +111,7 @@ impl Lexer<'_> {
 
     /// What stands before the quote of a text: `r`, `b`, both or nothing.
     fn prefix(&self) -> Option<String> {
-        let end = self.rest().find(['"', '\'']).filter(|end| *end <= 2)?;
+        let end = self.rest().bytes().take(3).position(|byte| matches!(byte, b'"' | b'\''))?;
         let prefix = self.rest()[..end].to_ascii_lowercase();
         matches!(prefix.as_str(), "" | "r" | "b" | "rb" | "br").then_some(prefix)
     }

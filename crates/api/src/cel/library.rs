@@ -1,10 +1,12 @@
 //! Kubernetes' own additions: times, quantities, addresses, URLs, formats.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+use super::names::FORMATS;
 use super::value::Value;
 use super::{Error, failed};
 use crate::scalars::Quantity;
@@ -181,22 +183,6 @@ impl Url {
 
 /// A format of texts by its name.
 pub(super) fn format<'a>(name: &str) -> Outcome<'a> {
-    const FORMATS: [&str; 14] = [
-        "dns1123Label",
-        "dns1123Subdomain",
-        "dns1035Label",
-        "qualifiedName",
-        "dns1123LabelPrefix",
-        "dns1123SubdomainPrefix",
-        "dns1035LabelPrefix",
-        "labelValue",
-        "uri",
-        "uuid",
-        "byte",
-        "date",
-        "datetime",
-        "cidr",
-    ];
     match FORMATS.into_iter().find(|known| *known == name) {
         Some(name) => Ok(Value::Format(name)),
         None => failed(format!("undeclared reference to 'format.{name}' (in container '')")),
@@ -331,16 +317,12 @@ fn of_url<'a>(name: &str, url: &Url) -> Outcome<'a> {
         "getPort" => Value::text(port),
         "getEscapedPath" => Value::text(url.path.as_str()),
         "getQuery" => {
-            let mut entries: Vec<(Value<'a>, Vec<Value<'a>>)> = Vec::new();
+            let mut entries: BTreeMap<&str, Vec<Value<'a>>> = BTreeMap::new();
             for (key, value) in &url.query {
-                let key = Value::text(key.as_str());
-                let value = Value::text(value.as_str());
-                match entries.iter_mut().find(|(known, _)| known.equals(&key)) {
-                    Some((_, values)) => values.push(value),
-                    None => entries.push((key, vec![value])),
-                }
+                entries.entry(key).or_default().push(Value::text(value.as_str()));
             }
-            let entries = entries.into_iter().map(|(key, values)| (key, Value::list(values))).collect();
+            let entries = entries.into_iter().map(|(key, values)| (Value::text(key), Value::list(values)));
+            let entries = entries.collect();
             Value::Map(super::value::Map::Made(Arc::new(entries)))
         }
         _ => return overload(),

@@ -1,13 +1,20 @@
 //! From tokens to an expression.
 
-use super::Error;
-use super::lexer::{Kind, Token, tokens};
+use regex::Regex;
+
+use super::lexer::{Kind, Token, column, tokens};
+use super::{Error, functions, names};
 
 /// Expressions within expressions deeper than this are refused.
 const MAX_DEPTH: usize = 100;
+/// More operators, fields, indices and calls than this in one expression are refused: each may be the left side of the
+/// next, and so is a level, too, for all that walks the expression.
+const MAX_LINKS: usize = 1000;
+/// The longest text, in code points.
+const MAX_LENGTH: usize = 100_000;
 
 /// An expression.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) enum Expr {
     Null,
     Bool(bool),
@@ -37,6 +44,8 @@ pub(super) enum Expr {
         of: Option<Box<Expr>>,
         name: String,
         arguments: Vec<Expr>,
+        /// What it looks for, where that is a regular expression that is written there.
+        pattern: Option<Regex>,
     },
     List(Vec<Expr>),
     Map(Vec<(Expr, Expr)>),
@@ -115,7 +124,12 @@ impl Expr {
 
 /// Reads an expression.
 pub(super) fn parse(text: &str) -> Result<Expr, Error> {
-    let mut parser = Parser { tokens: tokens(text)?, at: 0, depth: 0 };
+    let length = text.chars().count();
+    if length > MAX_LENGTH {
+        let what = format!("expression code point size exceeds limit: size: {length}, limit {MAX_LENGTH}");
+        return Err(Error::Syntax { column: 1, what });
+    }
+    let mut parser = Parser { text, tokens: tokens(text)?, at: 0, depth: 0, links: 0 };
     let expression = parser.expression()?;
     match parser.peek() {
         Kind::End => Ok(expression),
@@ -123,13 +137,16 @@ pub(super) fn parse(text: &str) -> Result<Expr, Error> {
     }
 }
 
-struct Parser {
+struct Parser<'a> {
+    text: &'a str,
     tokens: Vec<Token>,
     at: usize,
     depth: usize,
+    /// Operators, fields, indices and calls so far.
+    links: usize,
 }
 
-impl Parser {
+impl Parser<'_> {
     fn peek(&self) -> &Kind {
         self.tokens.get(self.at).map_or(&Kind::End, |token| &token.kind)
     }
@@ -142,7 +159,13 @@ impl Parser {
 
     fn wrong<T>(&self, what: impl Into<String>) -> Result<T, Error> {
         let token = self.tokens.get(self.at).or(self.tokens.last());
-        Err(Error::Syntax { column: token.map_or(1, |token| token.column), what: what.into() })
+        let column = token.map_or(1, |token| column(self.text, token.at));
+        Err(Error::Syntax { column, what: what.into() })
+    }
+
+    fn link(&mut self) -> Result<(), Error> {
+        self.links += 1;
+        if self.links > MAX_LINKS { self.wrong("expression recursion limit exceeded") } else { Ok(()) }
     }
 
     fn takes(&mut self, mark: &str) -> bool {
@@ -185,6 +208,7 @@ impl Parser {
                 _ => None,
             };
             let Some(operator) = found.copied() else { return Ok(left) };
+            self.link()?;
             self.at += 1;
             let right = self.binary(level + 1)?;
             left = Expr::Binary { operator, left: left.into(), right: right.into() };
@@ -222,6 +246,7 @@ impl Parser {
         loop {
             let optional = self.takes(".?");
             if optional || self.takes(".") {
+                self.link()?;
                 let Kind::Name(name) = self.next() else {
                     self.at -= 1;
                     return self.wrong("no viable alternative: a field is expected");
@@ -238,6 +263,7 @@ impl Parser {
             if !optional && !self.takes("[") {
                 return Ok(of);
             }
+            self.link()?;
             let index = self.expression()?;
             self.expect("]")?;
             of = Expr::Index { of: of.into(), index: index.into(), optional };
@@ -306,7 +332,10 @@ impl Parser {
     fn call(&self, of: Option<Expr>, name: String, mut arguments: Vec<Expr>) -> Result<Expr, Error> {
         let Some(of) = of else {
             if name != "has" {
-                return Ok(Expr::Call { of: None, name, arguments });
+                if !names::is_function(&name) {
+                    return undeclared(&name);
+                }
+                return Ok(Expr::Call { of: None, name, arguments, pattern: None });
             }
             return match arguments.pop() {
                 Some(Expr::Field { of, name, optional: false }) if arguments.is_empty() => {
@@ -321,7 +350,7 @@ impl Parser {
             ("exists_one" | "existsOne", 2 | 3) => Each::ExistsOne,
             ("filter", 2) => Each::Filter,
             ("map", 2 | 3) => Each::Map,
-            _ => return Ok(Expr::Call { of: Some(of.into()), name, arguments }),
+            _ => return self.method(of, name, arguments),
         };
         let Some(last) = arguments.pop() else { return self.wrong("a macro needs arguments") };
         // `map(x, condition, result)` has one variable, the others have a second one in that place.
@@ -339,4 +368,25 @@ impl Parser {
         let names = names.collect::<Result<Vec<_>, _>>()?;
         Ok(Expr::Each { what, of: of.into(), names, body: body.into(), result })
     }
+
+    fn method(&self, of: Expr, name: String, arguments: Vec<Expr>) -> Result<Expr, Error> {
+        let space = match &of {
+            Expr::Variable(space) => Some(space.as_str()),
+            _ => None,
+        };
+        if !names::is_method(space, &name) {
+            return undeclared(&name);
+        }
+        let pattern = match (name.as_str(), arguments.first()) {
+            ("matches" | "find" | "findAll", Some(Expr::Text(pattern))) => {
+                Some(functions::literal(pattern).or_else(|error| self.wrong(error.to_string()))?)
+            }
+            _ => None,
+        };
+        Ok(Expr::Call { of: Some(of.into()), name, arguments, pattern })
+    }
+}
+
+fn undeclared<T>(name: &str) -> Result<T, Error> {
+    Err(Error::Failed(format!("ERROR: undeclared reference to '{name}' (in container '')")))
 }

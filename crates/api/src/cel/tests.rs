@@ -82,7 +82,19 @@ fn errors_are_told() {
         assert!(matches!(Program::compile(text), Err(Error::Syntax { .. })), "{text}");
     }
     let deep = format!("{}1{}", "(".repeat(500), ")".repeat(500));
-    assert!(matches!(Program::compile(&deep), Err(Error::Syntax { .. })));
+    for text in [deep, format!("1{}", "+1".repeat(100_000)), format!("self{}", ".a".repeat(100_000))] {
+        assert!(matches!(Program::compile(&text), Err(Error::Syntax { .. })));
+    }
+    for text in [format!("1{}", "+1".repeat(1001)), format!("self{}", ".a".repeat(1001))] {
+        let error = Program::compile(&text).unwrap_err().to_string();
+        assert!(error.ends_with("Syntax error: expression recursion limit exceeded"), "{error}");
+    }
+    for (text, name) in [("self.replicas.double() > 1", "double"), ("matches(self.name)", "matches")] {
+        let wanted = format!("ERROR: undeclared reference to '{name}' (in container '')");
+        assert_eq!(Program::compile(text).unwrap_err(), Error::Failed(wanted));
+    }
+    let pattern = Program::compile("self.name.matches('(')").unwrap_err().to_string();
+    assert!(pattern.contains("error parsing regexp"), "{pattern}");
     assert_eq!(
         Program::compile("1 +").unwrap_err().to_string(),
         "ERROR: <input>:1:4: Syntax error: mismatched input, expecting an expression"
@@ -92,8 +104,19 @@ fn errors_are_told() {
 #[test]
 fn runs_are_bounded() {
     let list = json!((0..1000).collect::<Vec<_>>());
-    let outcome = run("self.all(a, self.all(b, a + b >= 0))", &list);
-    assert_eq!(outcome, Err(Error::TooExpensive));
+    for text in [
+        "self.all(a, self.all(b, a + b >= 0))",
+        "sets.equivalent(self, self)",
+        "self.distinct().size() == 1000",
+        "self.all(a, self.indexOf(a) == a)",
+        "self.map(a, 'x'.matches(string(a))).size() == 1000",
+        "self == self && self.all(a, self == self)",
+    ] {
+        assert_eq!(run(text, &list), Err(Error::TooExpensive), "{text}");
+    }
+    // The longest chain fits on the stack.
+    assert_eq!(run(&format!("1{} == 901", "+1".repeat(900)), &list), Ok(true));
+    assert_eq!(run("self.map(a, 'x'.matches('^[a-z]$')).size() == 1000", &list), Ok(true));
 }
 
 #[test]

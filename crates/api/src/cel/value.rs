@@ -164,6 +164,15 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// How many entries are looked through to find the one of a key; one where they are in order.
+    pub(super) fn entries_to_search(&self) -> usize {
+        match self {
+            Self::Map(Map::Made(entries)) => entries.len(),
+            Self::Optional(Some(of)) => of.entries_to_search(),
+            _ => 1,
+        }
+    }
+
     pub(super) fn type_name(&self) -> &'static str {
         match self {
             Self::Null => "null_type",
@@ -261,21 +270,23 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Pays for comparing with another value.
+    /// Pays for comparing with another value, each part before it is looked at.
     pub(super) fn pay(&self, other: &Value<'_>, budget: &mut Budget) -> Result<(), Error> {
-        budget.pay(self.weight(8).min(other.weight(8)))
-    }
-
-    /// How many values there are inside, down to a depth.
-    fn weight(&self, depth: usize) -> usize {
-        match self {
-            Self::List(items) if depth > 0 => {
-                1 + items.iter().map(|item| item.weight(depth - 1)).sum::<usize>()
+        match (self, other) {
+            (Self::List(a), Value::List(b)) if a.len() == b.len() => {
+                budget.pay(1)?;
+                a.iter().zip(b.iter()).try_for_each(|(a, b)| a.pay(&b, budget))
             }
-            Self::Map(entries) if depth > 0 => {
-                1 + entries.entries().iter().map(|(_, value)| value.weight(depth - 1)).sum::<usize>()
+            (Self::Map(a), Value::Map(b)) if a.len() == b.len() => {
+                budget.pay(a.len().saturating_mul(other.entries_to_search()).saturating_add(1))?;
+                let mut pairs =
+                    a.entries().into_iter().filter_map(|(key, value)| Some((value, b.get(&key)?)));
+                pairs.try_for_each(|(value, found)| value.pay(&found, budget))
             }
-            other => other.size(),
+            (Self::Optional(Some(a)), Value::Optional(Some(b))) => a.pay(b, budget),
+            // They differ at first sight.
+            (Self::List(_), Value::List(_)) | (Self::Map(_), Value::Map(_)) => budget.pay(1),
+            (a, b) => budget.pay(a.size().min(b.size())),
         }
     }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::format;
-use super::lists;
+use super::lists::Counterparts;
 use super::prune::ENVELOPE;
 use super::schema::{Additional, Limits, Schema};
 use crate::field::{Error, ErrorList, ErrorType, Path};
@@ -23,7 +23,10 @@ pub(crate) fn object(
         return check.errors;
     }
     check.object(object, old, schema, "");
-    check.combine(&Value::Object(object.clone()), schema, "");
+    // A copy that few schemas need.
+    if schema.is_combined() {
+        check.combine(&Value::Object(object.clone()), schema, "");
+    }
     check.errors.truncate(MAX_ERRORS);
     check.errors
 }
@@ -143,7 +146,7 @@ impl Check {
     fn number(&mut self, value: &Value, limits: &Limits, path: &str) {
         let Some(number) = value.as_f64() else { return };
         if let Some(factor) = limits.multiple_of.filter(|factor| *factor != 0.0)
-            && (number / factor).fract() != 0.0
+            && !is_multiple(value, number, factor)
         {
             self.invalid(path, value, &format!("should be a multiple of {}", go_float(factor)));
         }
@@ -165,9 +168,9 @@ impl Check {
 
     fn array(&mut self, items: &[Value], old: Option<&Vec<Value>>, schema: &Schema, path: &str) {
         if let Some(of_items) = schema.items.as_deref() {
+            let before = Counterparts::of(old, &schema.list);
             for (index, item) in items.iter().enumerate() {
-                let before = old.and_then(|old| lists::counterpart(item, old, &schema.list));
-                self.value(item, before, of_items, &format!("{path}[{index}]"));
+                self.value(item, before.get(item), of_items, &format!("{path}[{index}]"));
             }
         }
         let (count, limits) = (i64::try_from(items.len()).unwrap_or(i64::MAX), &schema.limits);
@@ -267,6 +270,22 @@ fn wanted(schema: &Schema) -> &str {
     if schema.r#type.is_empty() { "integer,string" } else { &schema.r#type }
 }
 
+/// Whether a number is a multiple of another, but for what fractions lose as floating point.
+fn is_multiple(value: &Value, number: f64, factor: f64) -> bool {
+    /// Up to this, floating point has every whole number.
+    const MAX: f64 = 9_007_199_254_740_991.0;
+    const TOLERANCE: f64 = 1e-9;
+    if let Some(whole) = value.as_i64()
+        && factor.fract() == 0.0
+        && factor.abs() <= MAX
+    {
+        return whole.wrapping_rem(factor as i64) == 0;
+    }
+    let times = if factor < 1.0 { 1.0 / factor * number } else { number / factor };
+    let near = times.round();
+    times.abs() <= MAX && (times - near).abs() <= TOLERANCE * (times.abs() + near.abs())
+}
+
 /// Whether two values are equal; 1 and 1.0 are.
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
@@ -332,6 +351,13 @@ mod tests {
                 "spec: Invalid value: 11: spec in body should be less than or equal to 10",
             ]
         );
+        let tenths = json!({"type": "number", "multipleOf": 0.1});
+        for good in [json!(0.3), json!(0.7), json!(-1.1), json!(4), json!(0)] {
+            assert!(errors(tenths.clone(), good.clone()).is_empty(), "{good}");
+        }
+        for bad in [json!(0.35), json!(1e-12)] {
+            assert_eq!(errors(tenths.clone(), bad.clone()).len(), 1, "{bad}");
+        }
         let text = json!({"type": "string", "minLength": 2, "maxLength": 3, "pattern": "^a+$"});
         assert_eq!(
             errors(text.clone(), json!("b")),

@@ -1,6 +1,6 @@
 //! The formats of strings that a schema may name. Others say nothing.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use base64::Engine as _;
 
@@ -15,7 +15,7 @@ pub(crate) fn allows(format: &str, text: &str) -> bool {
         "byte" => base64::engine::general_purpose::STANDARD.decode(text).is_ok(),
         "ipv4" => text.parse::<Ipv4Addr>().is_ok(),
         "ipv6" => text.parse::<Ipv6Addr>().is_ok(),
-        "cidr" => cidr(text),
+        "cidr" => names::cidr(text).is_empty(),
         "mac" => mac(text),
         "uuid" | "uuid3" | "uuid4" | "uuid5" => uuid(text, format.strip_prefix("uuid").unwrap_or_default()),
         "hostname" => hostname(text),
@@ -24,13 +24,6 @@ pub(crate) fn allows(format: &str, text: &str) -> bool {
         "hexcolor" => hex_color(text),
         _ => true,
     }
-}
-
-fn cidr(text: &str) -> bool {
-    let Some((address, bits)) = text.split_once('/') else { return false };
-    let Ok(address) = address.parse::<IpAddr>() else { return false };
-    let max = if address.is_ipv4() { 32 } else { 128 };
-    bits.bytes().all(|byte| byte.is_ascii_digit()) && bits.parse::<u8>().is_ok_and(|bits| bits <= max)
 }
 
 fn mac(text: &str) -> bool {

@@ -1,17 +1,28 @@
 //! Rules beside the schema's own: lists whose items are unique, and objects within objects.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
 use super::schema::{Additional, List, Schema};
 use crate::field::{Error, ErrorList, Path};
 
-/// Every broken rule of lists and embedded objects.
-pub(crate) fn check(object: &Map<String, Value>, schema: &Schema) -> ErrorList {
-    let mut errors = ErrorList::new();
-    let mut embedded = ErrorList::new();
-    fields(object, schema, &Path::default(), &mut errors, &mut embedded);
+/// Every broken rule of lists and embedded objects. Where items are not unique already, they may stay so.
+pub(crate) fn check(
+    object: &Map<String, Value>,
+    old: Option<&Map<String, Value>>,
+    schema: &Schema,
+) -> ErrorList {
+    let (mut errors, mut embedded) = (ErrorList::new(), ErrorList::new());
+    let path = Path::default();
+    fields(object, schema, &path, &mut errors, &mut embedded);
+    if let Some(old) = old.filter(|_| !errors.is_empty()) {
+        let mut before = ErrorList::new();
+        fields(old, schema, &path, &mut before, &mut ErrorList::new());
+        if !before.is_empty() {
+            errors.clear();
+        }
+    }
     embedded.append(&mut errors);
     embedded
 }
@@ -60,10 +71,31 @@ fn envelope(object: &Map<String, Value>, path: &Path, errors: &mut ErrorList) {
     }
 }
 
-/// The item of an older list that is the same one by its keys; none for lists whose items have none.
-pub(crate) fn counterpart<'a>(item: &Value, old: &'a [Value], list: &List) -> Option<&'a Value> {
-    let List::Map(keys) = list else { return None };
-    old.iter().find(|other| keys.iter().all(|key| item.get(key) == other.get(key)))
+/// The items of an older list by their keys; none for lists whose items have none.
+#[derive(Default)]
+pub(crate) struct Counterparts<'a> {
+    keys: &'a [String],
+    items: HashMap<Vec<Option<&'a Value>>, &'a Value>,
+}
+
+impl<'a> Counterparts<'a> {
+    pub(crate) fn of(old: Option<&'a Vec<Value>>, list: &'a List) -> Self {
+        let (Some(old), List::Map(keys)) = (old, list) else { return Self::default() };
+        let mut items = HashMap::with_capacity(old.len());
+        for item in old {
+            items.entry(key(item, keys)).or_insert(item);
+        }
+        Self { keys, items }
+    }
+
+    /// The item that is the same one.
+    pub(crate) fn get(&self, item: &Value) -> Option<&'a Value> {
+        if self.items.is_empty() { None } else { self.items.get(&key(item, self.keys)).copied() }
+    }
+}
+
+fn key<'a>(item: &'a Value, keys: &[String]) -> Vec<Option<&'a Value>> {
+    keys.iter().map(|key| item.get(key)).collect()
 }
 
 fn unique(items: &[Value], list: &List, path: &Path, errors: &mut ErrorList) {
@@ -102,7 +134,8 @@ mod tests {
         let schema = Schema::compile(&serde_json::from_value(schema).unwrap()).unwrap();
         let object = json!({"set": ["a", "b", "a"], "map": [{"name": "x", "v": 1}, {"name": "x", "v": 2}],
                             "object": {"kind": "K"}});
-        let errors = check(object.as_object().unwrap(), &schema);
+        let object = object.as_object().unwrap();
+        let errors = check(object, None, &schema);
         let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
         assert_eq!(
             texts,
@@ -112,5 +145,9 @@ mod tests {
                 "set[2]: Duplicate value: \"a\"",
             ]
         );
+        // What was not unique may stay so.
+        let errors = check(object, json!({"set": ["b", "b"]}).as_object(), &schema);
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert_eq!(check(object, json!({"set": ["b"]}).as_object(), &schema).len(), 3);
     }
 }

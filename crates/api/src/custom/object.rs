@@ -1,11 +1,13 @@
 //! An object of a custom resource: its metadata, and the rest as JSON.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message as _;
 use serde_json::{Map, Value};
 
+use super::schema::Schema;
 use super::{Definition, check, defaulting, lists, prune, rules};
 use crate::Kind;
 use crate::autoscaling::v1::{Scale, ScaleSpec, ScaleStatus};
@@ -106,21 +108,23 @@ impl CustomObject {
     fn errors(&self, old: Option<&Self>) -> ErrorList {
         let Some(definition) = &self.definition else { return ErrorList::new() };
         let schema = &definition.schema;
-        let of = |object: &Self| {
-            // What is said of metadata can only be about names.
-            if !schema.properties.contains_key("metadata") {
-                return object.fields.clone();
-            }
-            object.content().unwrap_or_else(|_| object.fields.clone())
-        };
-        let content = of(self);
-        let mut errors = check::object(&content, old.map(of).as_ref(), schema);
+        let content = self.seen_by_schema(schema);
+        let before = old.map(|old| old.seen_by_schema(schema));
+        let mut errors = check::object(&content, before.as_deref(), schema);
         errors.extend(self.scale_errors(definition));
-        errors.extend(lists::check(&content, schema));
+        errors.extend(lists::check(&content, before.as_deref(), schema));
         if definition.has_rules {
             errors.extend(self.broken_rules(old, definition, &errors));
         }
         errors
+    }
+
+    fn seen_by_schema(&self, schema: &Schema) -> Cow<'_, Map<String, Value>> {
+        // What is said of metadata can only be about names.
+        if !schema.properties.contains_key("metadata") {
+            return Cow::Borrowed(&self.fields);
+        }
+        self.content().map_or(Cow::Borrowed(&self.fields), Cow::Owned)
     }
 
     /// The rules that are expressions. What is not as the schema says is not asked about.
@@ -140,11 +144,12 @@ impl CustomObject {
                           errors to complete validation";
             return vec![Error::invalid(Path::default(), "null", detail)];
         }
-        rules::check(&self.seen_by_rules(), old.map(Self::seen_by_rules).as_ref(), &definition.schema)
+        let old = old.map(Self::seen_by_rules);
+        rules::check(&self.seen_by_rules(), old.as_ref(), &definition.schema)
     }
 
     /// What rules see of the object: of the metadata only the name.
-    fn seen_by_rules(&self) -> Map<String, Value> {
+    fn seen_by_rules(&self) -> Value {
         let mut seen = self.fields.clone();
         let mut metadata = Map::new();
         for (field, text) in [("name", &self.meta.name), ("generateName", &self.meta.generate_name)] {
@@ -155,7 +160,7 @@ impl CustomObject {
         seen.insert("apiVersion".to_owned(), self.kind.api_version().into());
         seen.insert("kind".to_owned(), self.kind.kind.into());
         seen.insert("metadata".to_owned(), metadata.into());
-        seen
+        Value::Object(seen)
     }
 
     fn scale_errors(&self, definition: &Definition) -> ErrorList {

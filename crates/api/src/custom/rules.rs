@@ -1,12 +1,12 @@
 //! `x-kubernetes-validations`: rules of values as expressions.
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
-use super::lists;
+use super::lists::Counterparts;
 use super::path::JsonPath;
 use super::schema::{Additional, Schema, SchemaError};
 use crate::apiextensions::v1::ValidationRule;
-use crate::cel::{Budget, Error as CelError, Program, Value};
+use crate::cel::{Budget, Error as CelError, Program, TYPES, Value, is_space};
 use crate::field::{Error, ErrorList, ErrorType, Path};
 
 /// What one rule may cost.
@@ -90,14 +90,9 @@ pub(crate) fn reason(reason: Option<&str>) -> Option<ErrorType> {
 
 /// Reads an expression, which may look at nothing but the value and what it was before.
 pub(crate) fn program(text: &str) -> Result<Program, CelError> {
-    const TYPES: [&str; 10] =
-        ["bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type"];
-    const SPACES: [&str; 5] = ["optional", "format", "sets", "math", "ip"];
     let program = Program::compile(text)?;
     let known = |name: &&String| {
-        [SELF, OLD].contains(&name.as_str())
-            || TYPES.contains(&name.as_str())
-            || SPACES.contains(&name.as_str())
+        [SELF, OLD].contains(&name.as_str()) || TYPES.contains(&name.as_str()) || is_space(name)
     };
     match program.variables().iter().find(|name| !known(name)) {
         Some(name) => {
@@ -113,14 +108,9 @@ pub(crate) fn is_transition(text: &str) -> bool {
 }
 
 /// Every rule that an object breaks.
-pub(crate) fn check(
-    object: &Map<String, Json>,
-    old: Option<&Map<String, Json>>,
-    schema: &Schema,
-) -> ErrorList {
+pub(crate) fn check(object: &Json, old: Option<&Json>, schema: &Schema) -> ErrorList {
     let mut walk = Walk { errors: ErrorList::new(), left: PER_OBJECT };
-    let (object, old) = (Json::Object(object.clone()), old.map(|old| Json::Object(old.clone())));
-    if walk.value(&object, old.as_ref(), schema, "").is_err() {
+    if let Err(Stopped::ByAll) = walk.value(object, old, schema, "") {
         let detail =
             "validation failed due to running out of cost budget, no further validation rules will be run";
         walk.errors.push(Error::invalid(Path::default(), "", detail));
@@ -142,8 +132,13 @@ struct Walk {
     left: u64,
 }
 
-/// The object's rules cost too much.
-struct TooExpensive;
+/// Why no further rules are run.
+enum Stopped {
+    /// One costs too much, as its error says.
+    ByOne,
+    /// The object's rules cost too much together.
+    ByAll,
+}
 
 impl Walk {
     fn value(
@@ -152,7 +147,7 @@ impl Walk {
         old: Option<&Json>,
         schema: &Schema,
         path: &str,
-    ) -> Result<(), TooExpensive> {
+    ) -> Result<(), Stopped> {
         for rule in &schema.rules {
             self.rule(rule, value, old, path)?;
         }
@@ -171,10 +166,9 @@ impl Walk {
             }
             Json::Array(items) => {
                 let Some(of_items) = schema.items.as_deref() else { return Ok(()) };
-                let before = old.and_then(Json::as_array);
+                let before = Counterparts::of(old.and_then(Json::as_array), &schema.list);
                 for (index, item) in items.iter().enumerate() {
-                    let old = before.and_then(|before| lists::counterpart(item, before, &schema.list));
-                    self.value(item, old, of_items, &format!("{path}[{index}]"))?;
+                    self.value(item, before.get(item), of_items, &format!("{path}[{index}]"))?;
                 }
             }
             _ => {}
@@ -182,13 +176,7 @@ impl Walk {
         Ok(())
     }
 
-    fn rule(
-        &mut self,
-        rule: &Rule,
-        value: &Json,
-        old: Option<&Json>,
-        path: &str,
-    ) -> Result<(), TooExpensive> {
+    fn rule(&mut self, rule: &Rule, value: &Json, old: Option<&Json>, path: &str) -> Result<(), Stopped> {
         // What an update leaves as it was may break rules that are newer than it.
         let skipped = match old {
             None => rule.is_transition() && !rule.optional_old,
@@ -208,11 +196,13 @@ impl Walk {
             Ok(Value::Bool(true)) => None,
             Ok(Value::Bool(false)) => Some(rule.told(&variables, &mut budget)),
             Ok(_) => Some("rule must evaluate to a bool".to_owned()),
-            Err(CelError::TooExpensive) if limit == PER_RULE => Some(
-                "rule took too long to run: no further validation rules will be run: call cost exceeds limit"
-                    .to_owned(),
-            ),
-            Err(CelError::TooExpensive) => return Err(TooExpensive),
+            Err(CelError::TooExpensive) if limit == PER_RULE => {
+                let detail = "rule took too long to run: no further validation rules will be run: \
+                              call cost exceeds limit";
+                self.errors.push(rule.error(path, value, detail.to_owned()));
+                return Err(Stopped::ByOne);
+            }
+            Err(CelError::TooExpensive) => return Err(Stopped::ByAll),
             Err(error) => {
                 let named = if rule.message.is_empty() { &rule.text } else { &rule.message };
                 Some(format!("{error} evaluating rule: {named}"))
@@ -232,8 +222,7 @@ mod tests {
 
     fn errors(schema: Json, object: Json, old: Option<Json>) -> Vec<String> {
         let schema = Schema::compile(&serde_json::from_value(schema).unwrap()).unwrap();
-        let old = old.as_ref().and_then(Json::as_object);
-        check(object.as_object().unwrap(), old, &schema).iter().map(ToString::to_string).collect()
+        check(&object, old.as_ref(), &schema).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -290,10 +279,13 @@ mod tests {
     fn expensive_rules_end() {
         let schema = json!({"type": "object", "properties": {"l": {
             "type": "array", "items": {"type": "integer"},
-            "x-kubernetes-validations": [{"rule": "self.all(a, self.all(b, self.all(c, a + b + c > 0)))"}],
+            "x-kubernetes-validations": [
+                {"rule": "self.all(a, self.all(b, self.all(c, a + b + c > 0)))"}, {"rule": "self.size() > 400"},
+            ],
         }}});
         let items: Vec<i32> = (1..400).collect();
         let errors = errors(schema, json!({ "l": items }), None);
+        assert_eq!(errors.len(), 1, "no further rules are run: {errors:?}");
         assert!(errors[0].contains("call cost exceeds limit"), "{errors:?}");
     }
 }

@@ -103,6 +103,12 @@ pub(crate) struct Limits {
 }
 
 impl Schema {
+    /// Whether other schemas say something of the same value.
+    pub(crate) fn is_combined(&self) -> bool {
+        let lists = [&self.all_of, &self.any_of, &self.one_of];
+        self.not.is_some() || lists.iter().any(|list| !list.is_empty())
+    }
+
     /// Prepares a schema.
     pub(crate) fn compile(props: &JsonSchemaProps) -> Result<Self, SchemaError> {
         Self::at(props, 0)

@@ -2,7 +2,8 @@
 
 use crate::apiextensions::v1::{CustomResourceConversion, WebhookClientConfig};
 use crate::field::{Error, ErrorList, Path};
-use crate::validation::common::{one_of, required};
+use crate::validation::admission::{service, url};
+use crate::validation::common::one_of;
 use crate::validation::names;
 
 const ONLY_WEBHOOK: &str = "should not be set when strategy is not set to Webhook";
@@ -34,42 +35,13 @@ pub(super) fn conversion(errors: &mut ErrorList, conversion: &CustomResourceConv
 
 fn client_config(errors: &mut ErrorList, config: &WebhookClientConfig, path: &Path) {
     match (&config.url, &config.service) {
-        (Some(url), None) => url_of_webhook(errors, url, &path.child("url")),
-        (None, Some(service)) => {
-            let path = path.child("service");
-            required(errors, &path.child("name"), &service.name);
-            required(errors, &path.child("namespace"), &service.namespace);
-            let port = service.port.unwrap_or(443);
-            if !(1..=65535).contains(&port) {
-                let rule = "port is not valid: must be between 1 and 65535, inclusive";
-                errors.push(Error::invalid(path.child("port"), port, rule));
-            }
-            if let Some(text) = service.path.as_deref().filter(|text| !text.starts_with('/')) {
-                errors.push(Error::invalid(path.child("path"), text, "must start with a '/'"));
-            }
+        (Some(text), None) => url(errors, text, &path.child("url")),
+        (None, Some(to)) => {
+            let names = (to.namespace.as_str(), to.name.as_str());
+            let port = to.port.unwrap_or(443);
+            service(errors, names, to.path.as_deref(), port, &path.child("service"));
         }
         _ => errors.push(Error::required(path.clone(), "exactly one of url or service is required")),
-    }
-}
-
-fn url_of_webhook(errors: &mut ErrorList, url: &str, path: &Path) {
-    let form = "; desired format: https://host[/path]";
-    let Some(rest) = url.strip_prefix("https://") else {
-        let rule = format!("'https' is the only allowed URL scheme{form}");
-        errors.push(Error::invalid(path.clone(), url, rule));
-        return;
-    };
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if host.is_empty() {
-        errors.push(Error::invalid(path.clone(), url, format!("host must be specified{form}")));
-    }
-    if host.contains('@') {
-        errors.push(Error::invalid(path.clone(), url, "user information is not permitted in the URL"));
-    }
-    for (mark, what) in [('#', "fragments are"), ('?', "query parameters are")] {
-        if rest.contains(mark) {
-            errors.push(Error::invalid(path.clone(), url, format!("{what} not permitted in the URL")));
-        }
     }
 }
 

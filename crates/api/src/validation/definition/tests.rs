@@ -230,7 +230,7 @@ fn a_webhook_is_somewhere() {
     assert_eq!(
         conversion(url),
         [
-            "spec.conversion.webhookClientConfig.url: Invalid value: \"http://x\": 'https' is the only allowed URL \
+            "spec.conversion.webhookClientConfig.url: Invalid value: \"http\": 'https' is the only allowed URL \
              scheme; \
          desired format: https://host[/path]"
         ]
