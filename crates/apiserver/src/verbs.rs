@@ -224,7 +224,12 @@ impl Verbs {
     pub(crate) fn cache(&self, kind: &'static Kind) -> Result<Arc<Cache>, ApiError> {
         if kind.is_custom() {
             // It has vanished since the request began.
-            return self.custom.cache(kind).ok_or_else(ApiError::no_resource);
+            let cache = self.custom.cache(kind).ok_or_else(ApiError::no_resource)?;
+            // It was replaced: an object of the one that it was would be neither pruned nor checked.
+            if kind.definition().is_none() {
+                return Err(ApiError::unavailable("the resource has changed, please try again"));
+            }
+            return Ok(cache);
         }
         let missing = || ApiError::internal(format_args!("{} has no storage", kind.plural));
         self.caches.get(kind.message).cloned().ok_or_else(missing)

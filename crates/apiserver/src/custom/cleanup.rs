@@ -6,7 +6,7 @@ use std::time::Duration;
 use gantry_api::Kind;
 use gantry_api::apiextensions::v1::CustomResourceDefinition;
 use gantry_api::custom::CLEANUP;
-use gantry_api::meta::v1::{DeleteOptions, ListOptions};
+use gantry_api::meta::v1::{DeleteOptions, GetOptions, ListOptions};
 use tokio_util::sync::CancellationToken;
 
 use super::names::{self, TERMINATING};
@@ -30,23 +30,33 @@ pub(super) async fn run(
     let mut delay = FIRST_RETRY;
     loop {
         let Some(outcome) = stop.run_until_cancelled(clean(&verbs, &name, kind)).await else { return };
-        match outcome {
-            Ok(()) => return,
-            // Somebody else was faster.
-            Err(error) if error.reason() == Reason::NotFound => return,
-            Err(error) => {
-                tracing::info!(definition = name, %error, ?delay, "custom resources not deleted yet, trying again");
-                let message = error.to_string();
-                let failed = condition(&verbs, &name, true, "InstanceDeletionFailed", &message);
-                if let Err(error) = failed.await {
-                    tracing::debug!(definition = name, %error, "status not written");
-                }
-            }
+        let Err(error) = outcome else { return };
+        // Somebody else was faster. That something else is not found says nothing of the definition.
+        if !is_leaving(&verbs, &name).await {
+            return;
+        }
+        tracing::info!(definition = name, %error, ?delay, "custom resources not deleted yet, trying again");
+        let message = error.to_string();
+        let failed = condition(&verbs, &name, true, "InstanceDeletionFailed", &message);
+        if let Err(error) = failed.await {
+            tracing::debug!(definition = name, %error, "status not written");
         }
         if stop.run_until_cancelled(tokio::time::sleep(delay)).await.is_none() {
             return;
         }
         delay = LAST_RETRY.min(delay * 2);
+        // Another one of the name may have been made meanwhile, whose objects are to stay.
+        if !is_leaving(&verbs, &name).await {
+            return;
+        }
+    }
+}
+
+/// Whether the definition is still being deleted, as far as anybody can tell.
+async fn is_leaving(verbs: &Verbs, name: &str) -> bool {
+    match verbs.get(&definition(name), &GetOptions::default()).await {
+        Ok(entry) => entry.object().is_ok_and(|object| object.meta().deletion_timestamp.is_some()),
+        Err(error) => error.reason() != Reason::NotFound,
     }
 }
 
@@ -56,17 +66,18 @@ async fn clean(verbs: &Verbs, name: &str, kind: Option<&'static Kind>) -> Result
     };
     let message = "CustomResource deletion is in progress";
     condition(verbs, name, true, "InstanceDeletionInProgress", message).await?;
+    // A change of the definition may have replaced it.
+    let kind = verbs.custom().cache(kind).map_or(kind, |cache| cache.kind());
     let all = Target { kind, namespace: String::new(), name: String::new() };
-    let options = ListOptions::default();
-    verbs.delete_collection(&all, &DeleteOptions::default(), &options).await?;
+    verbs.delete_collection(&all, &DeleteOptions::default(), &ListOptions::default()).await?;
+    let any = ListOptions { limit: 1, ..ListOptions::default() };
     for _ in 0..LOOKS {
-        if verbs.list(&all, &options).await?.items.is_empty() {
+        if verbs.list(&all, &any).await?.items.is_empty() {
             return release(verbs, name, "InstanceDeletionCompleted", "removed all instances").await;
         }
         tokio::time::sleep(BETWEEN_LOOKS).await;
     }
-    let left = verbs.list(&all, &options).await?.items.len();
-    Err(ApiError::unavailable(format!("{left} instances are left")))
+    Err(ApiError::unavailable("instances are left"))
 }
 
 async fn condition(

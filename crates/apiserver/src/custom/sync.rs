@@ -24,8 +24,6 @@ use crate::verbs::{Next, Target, Verbs};
 
 /// When something is tried again that failed.
 const RETRY: Duration = Duration::from_secs(1);
-/// How long a definition waits for its objects to be listed before it counts as established.
-const FILL: Duration = Duration::from_secs(5);
 
 /// What is known of one definition.
 #[derive(Default)]
@@ -162,7 +160,7 @@ impl State {
             self.write(name, &spec.group).await?;
         }
         if terminating && object.meta().finalizers.iter().any(|finalizer| finalizer == CLEANUP) {
-            self.clean(name);
+            self.clean(name, has(&wanted, ESTABLISHED));
         }
         Ok(())
     }
@@ -221,25 +219,29 @@ impl State {
         let before = std::mem::replace(&mut known.kinds, kinds.clone());
         (known.made_of, known.terminating) = (made_of, terminating);
         if !same {
-            for open in before {
-                if !kinds.iter().any(|new| new.kind == open.kind) {
-                    resources.remove(open.kind);
-                }
-                if !kinds.iter().any(|new| std::ptr::eq(new.kind, open.kind)) {
-                    resources.kinds().close(open.kind);
-                }
-            }
             let caches: Vec<_> = kinds.iter().map(|open| self.verbs.new_cache(open.kind)).collect();
             for cache in &caches {
                 self.tasks.spawn(cache.clone().run(self.stop.clone()));
                 resources.insert(cache.clone());
             }
-            let filled = futures::future::join_all(caches.iter().map(|cache| cache.reach(0)));
-            if tokio::time::timeout(FILL, filled).await.is_err() {
-                tracing::warn!(definition = name, "objects not listed yet");
+            let filled = futures::future::join_all(caches.iter().map(|cache| cache.reach(0))).await;
+            for error in filled.into_iter().filter_map(Result::err) {
+                tracing::warn!(definition = name, %error, "objects not listed yet");
             }
         }
         self.publish();
+        if same {
+            return;
+        }
+        // Only now: what is written to a kind without its definition is neither pruned nor checked.
+        for open in before {
+            if !kinds.iter().any(|new| new.kind == open.kind) {
+                resources.remove(open.kind);
+            }
+            if !kinds.iter().any(|new| std::ptr::eq(new.kind, open.kind)) {
+                resources.kinds().close(open.kind);
+            }
+        }
     }
 
     fn publish(&self) {
@@ -248,12 +250,21 @@ impl State {
     }
 
     /// Begins to delete the objects of a definition that is being deleted.
-    fn clean(&mut self, name: &str) {
+    fn clean(&mut self, name: &str, established: bool) {
         let Some(known) = self.known.get_mut(name) else { return };
-        if std::mem::replace(&mut known.cleaning, true) {
+        if known.cleaning {
             return;
         }
         let kind = known.kinds.iter().find(|open| open.storage).map(|open| open.kind);
+        if kind.is_none() && established {
+            // There may be objects, which would stay behind.
+            tracing::error!(
+                definition = name,
+                "not deleted: the version that its objects are stored in is not open"
+            );
+            return;
+        }
+        known.cleaning = true;
         self.tasks.spawn(cleanup::run(self.verbs.clone(), name.to_owned(), kind, self.stop.clone()));
     }
 }

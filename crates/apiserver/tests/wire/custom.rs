@@ -351,6 +351,28 @@ async fn a_changed_schema_holds_for_what_is_there() {
 }
 
 #[tokio::test]
+async fn objects_are_pruned_while_their_definition_changes() {
+    let server = Server::start().await;
+    define(&server, &definition()).await;
+    for round in 0..10 {
+        // With other columns it is another kind.
+        let column = json!({"name": format!("C{round}"), "type": "string", "jsonPath": ".spec.color"});
+        let change =
+            json!([{"op": "add", "path": "/spec/versions/0/additionalPrinterColumns/-", "value": column}]);
+        server.patch(&format!("{DEFINITIONS}/widgets.example.com"), JSON_PATCH, &change).await.ok(200);
+        for number in 0..5 {
+            let mut unknown = widget(&format!("w-{round}-{number}"));
+            unknown["spec"]["what"] = json!(1);
+            let answer = server.post(WIDGETS, &unknown).await;
+            // Who comes right in between is told to try again.
+            if answer.status != 503 {
+                assert_eq!(answer.ok(201)["spec"].get("what"), None);
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn metadata_alone_has_protobuf() {
     let server = Server::start().await;
     define(&server, &definition()).await;
