@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
+use gantry_api::apiextensions::v1::CustomResourceDefinition;
 use gantry_api::convert::stored_kind;
 use gantry_api::core::v1::Event as CoreEvent;
 use gantry_api::meta::v1::{DeleteOptions, ObjectMeta, OwnerReference, Preconditions};
@@ -13,6 +14,7 @@ use gantry_api::{Kind, Resource, registry};
 use gantry_client::{Event, Informer, Metadata, ObjectKey, PatchType, Stored, WorkQueue, controller};
 use parking_lot::Mutex;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use crate::pod::Pod;
@@ -36,7 +38,13 @@ const IGNORED: [&str; 2] = ["events", "endpoints"];
 pub async fn run(context: &Context) {
     let queue = WorkQueue::new("garbage_collector");
     let graph = Arc::new(Mutex::new(Graph::default()));
-    let feed = Feed { graph: graph.clone(), queue: queue.clone(), released: context.released.clone() };
+    let feed = Feed {
+        graph: graph.clone(),
+        queue: queue.clone(),
+        released: context.released.clone(),
+        stop: context.stop.clone(),
+    };
+    let custom = custom::Custom::default();
     feed.attach(&context.pods, Pod::kind());
     feed.attach(&context.deployments, registry_kind(&context.deployments));
     feed.attach(&context.replica_sets, registry_kind(&context.replica_sets));
@@ -53,6 +61,9 @@ pub async fn run(context: &Context) {
             let informer =
                 Informer::metadata(&context.client, kind).transform(lean).spawn(context.stop.clone());
             feed.attach(&informer, kind);
+            if *kind == CustomResourceDefinition::kind() {
+                custom.wake_on(&informer);
+            }
             informer
         })
         .collect();
@@ -69,7 +80,6 @@ pub async fn run(context: &Context) {
         return;
     }
     let shutdown = queue.clone();
-    let custom = custom::Custom::default();
     let collector = Collector { context, graph: &graph, queue: &queue, custom: &custom };
     tokio::join!(
         custom.follow(context, &feed),
@@ -101,29 +111,47 @@ struct Feed {
     queue: WorkQueue<String>,
     /// Where quotas learn that something is gone.
     released: WorkQueue<String>,
+    /// When it ends, nothing more is taken in.
+    stop: CancellationToken,
 }
 
 impl Feed {
     fn attach<T: Stored>(&self, informer: &Informer<T>, kind: &'static Kind) {
         let feed = self.clone();
         informer.on_event(move |event| {
-            let affected = match event {
-                Event::Added(object) | Event::Modified { new: object, .. } => {
-                    feed.graph.lock().upsert(kind, object.metadata())
+            let affected = {
+                let mut graph = feed.graph.lock();
+                // Looked at under the lock: what is forgotten does not come back.
+                if feed.stop.is_cancelled() {
+                    return;
                 }
-                Event::Deleted(object) => {
-                    let meta = object.metadata();
-                    if kind.namespaced() {
-                        feed.released.add(meta.namespace.clone());
+                match event {
+                    Event::Added(object) | Event::Modified { new: object, .. } => {
+                        graph.upsert(kind, object.metadata())
                     }
-                    feed.graph.lock().remove(&meta.uid)
+                    Event::Deleted(object) => {
+                        let meta = object.metadata();
+                        if kind.namespaced() {
+                            feed.released.add(meta.namespace.clone());
+                        }
+                        graph.remove(&meta.uid)
+                    }
+                    Event::Resync => Vec::new(),
                 }
-                Event::Resync => Vec::new(),
             };
             for uid in affected {
                 feed.queue.add(uid);
             }
         });
+    }
+
+    /// Ends what is taken in of a kind, and forgets its objects: nobody tells any more what becomes of them.
+    fn forget(&self, kind: &'static Kind, stop: &CancellationToken) {
+        stop.cancel();
+        let affected = self.graph.lock().forget(kind);
+        for uid in affected {
+            self.queue.add(uid);
+        }
     }
 }
 
@@ -181,7 +209,11 @@ impl Collector<'_> {
         match self.context.client.dynamic(kind, namespace).get(&reference.name).await {
             Ok(live) if live.meta().uid == reference.uid => Ok(Owner::Present),
             Ok(_) => Ok(Owner::Absent),
-            Err(error) if error.is_not_found() => Ok(Owner::Absent),
+            Err(error) if error.is_not_found() => {
+                // That a version is not served any more says nothing of its objects.
+                let served = !kind.is_custom() || self.custom.is_served(self.context, kind).await?;
+                Ok(if served { Owner::Absent } else { Owner::Present })
+            }
             Err(error) => Err(error.into()),
         }
     }

@@ -1,22 +1,28 @@
 //! Custom resources, whose kinds come and go.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gantry_api::Kind;
 use gantry_client::{Informer, Metadata};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::{Feed, lean};
 use crate::{Context, Error};
 
-/// How often the API server is asked which custom resources there are.
+/// How often the API server is asked which custom resources there are, also where no definition changes.
 const AGAIN: Duration = Duration::from_secs(10);
 
 /// The custom resources that are known.
 #[derive(Default)]
-pub(super) struct Custom(Mutex<Vec<&'static Kind>>);
+pub(super) struct Custom {
+    kinds: Mutex<Vec<&'static Kind>>,
+    /// A definition has changed.
+    changed: Arc<Notify>,
+}
 
 /// The informer of a kind, and what ends it.
 struct Followed {
@@ -26,16 +32,29 @@ struct Followed {
 }
 
 impl Custom {
+    /// Looks for custom resources when one of their definitions changes.
+    pub(super) fn wake_on(&self, definitions: &Informer<Metadata>) {
+        let changed = self.changed.clone();
+        definitions.on_event(move |_| changed.notify_one());
+    }
+
     /// Brings the objects of custom resources into the graph until the context's end.
     pub(super) async fn follow(&self, context: &Context, feed: &Feed) {
         let mut followed: Vec<Followed> = Vec::new();
         loop {
-            match context.client.custom_resources().await {
-                Ok(kinds) => follow(context, feed, &mut followed, &kinds),
+            match self.ask(context).await {
+                Ok(mut kinds) => {
+                    // One version of each: all have the same objects.
+                    kinds.sort_by_key(|kind| (kind.group, kind.plural));
+                    kinds.dedup_by_key(|kind| (kind.group, kind.plural));
+                    follow(context, feed, &mut followed, &kinds);
+                }
                 Err(error) => debug!(%error, "the custom resources are not known"),
             }
-            if context.stop.run_until_cancelled(tokio::time::sleep(AGAIN)).await.is_none() {
-                return;
+            tokio::select! {
+                () = context.stop.cancelled() => return,
+                () = self.changed.notified() => {}
+                () = tokio::time::sleep(AGAIN) => {}
             }
         }
     }
@@ -53,14 +72,22 @@ impl Custom {
                 |kind: &&&'static Kind| kind.group == group && kind.version == version && kind.kind == name;
             kinds.iter().find(is).copied()
         };
-        if let Some(kind) = find(&self.0.lock()) {
+        if let Some(kind) = find(&self.kinds.lock()) {
             return Ok(Some(kind));
         }
         // It may be a new one.
+        Ok(find(&self.ask(context).await?))
+    }
+
+    /// Whether a kind is served now.
+    pub(super) async fn is_served(&self, context: &Context, kind: &Kind) -> Result<bool, Error> {
+        Ok(self.ask(context).await?.contains(&kind))
+    }
+
+    async fn ask(&self, context: &Context) -> Result<Vec<&'static Kind>, Error> {
         let kinds = context.client.custom_kinds().await?;
-        let found = find(&kinds);
-        *self.0.lock() = kinds;
-        Ok(found)
+        self.kinds.lock().clone_from(&kinds);
+        Ok(kinds)
     }
 }
 
@@ -68,7 +95,7 @@ fn follow(context: &Context, feed: &Feed, followed: &mut Vec<Followed>, kinds: &
     followed.retain(|one| {
         let stays = kinds.iter().any(|kind| std::ptr::eq(*kind, one.kind));
         if !stays {
-            one.stop.cancel();
+            feed.forget(one.kind, &one.stop);
         }
         stays
     });
@@ -78,7 +105,7 @@ fn follow(context: &Context, feed: &Feed, followed: &mut Vec<Followed>, kinds: &
         }
         let stop = context.stop.child_token();
         let informer = Informer::metadata(&context.client, kind).transform(lean).spawn(stop.clone());
-        feed.attach(&informer, kind);
+        Feed { stop: stop.clone(), ..feed.clone() }.attach(&informer, kind);
         followed.push(Followed { kind, stop, _informer: informer });
     }
 }

@@ -81,6 +81,13 @@ impl Graph {
         affected
     }
 
+    /// Forgets all objects of a kind; says which objects must be looked at.
+    pub(super) fn forget(&mut self, kind: &'static Kind) -> Vec<String> {
+        let gone = self.nodes.values().filter(|node| std::ptr::eq(node.kind, kind));
+        let gone: Vec<String> = gone.map(|node| node.uid.clone()).collect();
+        gone.iter().flat_map(|uid| self.remove(uid)).collect()
+    }
+
     fn unlink(&mut self, owner: &str, dependent: &str) {
         if let Some(dependents) = self.dependents.get_mut(owner) {
             dependents.remove(dependent);
@@ -106,7 +113,7 @@ impl Graph {
 mod tests {
     use super::Graph;
     use gantry_api::Resource;
-    use gantry_api::core::v1::Pod;
+    use gantry_api::core::v1::{ConfigMap, Pod};
     use gantry_api::meta::v1::{ObjectMeta, OwnerReference};
     use gantry_api::scalars::Time;
 
@@ -130,6 +137,15 @@ mod tests {
         assert_eq!(graph.dependents("owner").len(), 1);
         assert_eq!(graph.remove("owner"), ["child"]);
         assert_eq!(graph.remove("child"), ["owner"]);
+    }
+
+    #[test]
+    fn the_objects_of_a_kind_that_goes_are_forgotten() {
+        let mut graph = Graph::default();
+        graph.upsert(ConfigMap::kind(), &meta("owner", &[]));
+        graph.upsert(Pod::kind(), &meta("child", &["owner"]));
+        assert_eq!(graph.forget(ConfigMap::kind()), ["child"]);
+        assert!(graph.node("owner").is_none() && graph.node("child").is_some());
     }
 
     #[test]
