@@ -73,6 +73,14 @@ async fn kubectl_reaches_into_pods() {
     test.apply_example("web.yaml").await;
     said(&["rollout", "status", "deployment/web", "--timeout=60s"]).await;
 
+    let typed = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: typed}}\nspec:\n  containers:\n  - name: c\n    image: {}\n    \
+         command: [sh]\n    stdin: true\n    tty: true\n",
+        test.image("busybox:1")
+    );
+    test.run(&kubectl, &["apply", "-f", "-"], &typed).await.success();
+    said(&["wait", "pod/typed", "--for=condition=Ready", "--timeout=60s"]).await;
+
     // Through a WebSocket, as newer clients do, and over SPDY, as older ones.
     for websockets in ["true", "false"] {
         let env = [
@@ -87,15 +95,17 @@ async fn kubectl_reaches_into_pods() {
             assert!(answer.starts_with("HTTP/1.") && answer.contains("web-"), "{websockets}: {answer}");
         }
         forward.kill().await.unwrap();
+        for (script, code) in [("echo a; exit 3", 3), ("echo a", 0)] {
+            let exec = begin(&test, &kubectl, &["exec", "typed", "--", "sh", "-c", script], &env);
+            let ended = timeout(LIMIT, exec.wait_with_output()).await.unwrap().unwrap();
+            assert_eq!(
+                (ended.status.code(), &*ended.stdout),
+                (Some(code), &b"a\n"[..]),
+                "{websockets}: {script}"
+            );
+        }
     }
 
-    let typed = format!(
-        "apiVersion: v1\nkind: Pod\nmetadata: {{name: typed}}\nspec:\n  containers:\n  - name: c\n    image: {}\n    \
-         command: [sh]\n    stdin: true\n    tty: true\n",
-        test.image("busybox:1")
-    );
-    test.run(&kubectl, &["apply", "-f", "-"], &typed).await.success();
-    said(&["wait", "pod/typed", "--for=condition=Ready", "--timeout=60s"]).await;
     let mut attached = begin(&test, &kubectl, &["attach", "-i", "typed"], &[]);
     attached.stdin.as_mut().unwrap().write_all(b"echo $((40 + 2))\n").await.unwrap();
     line_with(&mut attached, "42").await;
@@ -117,6 +127,9 @@ async fn kubectl_reaches_into_pods() {
     let state = "jsonpath={.status.ephemeralContainerStatuses[0].state.running}";
     said(&["wait", "pod/typed", &format!("--for={state}"), "--timeout=60s"]).await;
     assert_eq!(said(&["logs", "typed", "-c", "d"]).await, "seen\n");
+    // It sees the processes of its target: its own shell has arguments.
+    let seen = said(&["exec", "typed", "-c", "d", "--", "ps"]).await;
+    assert!(seen.lines().any(|line| line.trim_end().ends_with(" sh")), "{seen}");
     test.down_purged().await;
 }
 

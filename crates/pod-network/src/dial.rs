@@ -1,9 +1,12 @@
 //! Connections to the loopback of a pod.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
 
 use crate::Error;
 use crate::namespace::{blocking, run_in};
@@ -33,24 +36,24 @@ pub enum DialError {
 ///
 /// # Errors
 /// Where the namespace is not there any more, or nothing listens on the port.
-pub async fn dial(namespace: Option<PathBuf>, port: u16) -> Result<tokio::net::TcpStream, DialError> {
-    let connect = move || {
-        Ok(match namespace.as_deref() {
-            // A socket stays in the namespace that it was made in, whoever uses it.
-            Some(path) => run_in(path, || Ok(try_both(port))),
-            None => Ok(try_both(port)),
-        })
+pub async fn dial(namespace: Option<PathBuf>, port: u16) -> Result<TcpStream, DialError> {
+    // Only these are made in the namespace: a socket stays in the one that it was made in, whoever uses it.
+    let sockets = || Ok((TcpSocket::new_v4(), TcpSocket::new_v6()));
+    let made = blocking(move || match namespace.as_deref() {
+        Some(path) => run_in(path, sockets),
+        None => sockets(),
+    });
+    let (v4, v6) = made.await.map_err(DialError::Namespace)?;
+    let v4 = match connect(v4, Ipv4Addr::LOCALHOST.into(), port).await {
+        Ok(stream) => return Ok(stream),
+        Err(error) => error,
     };
-    let stream = blocking(connect).await.and_then(|made| made).map_err(DialError::Namespace)??;
-    let broken = |error: io::Error| DialError::Namespace(Error::system("use the connection")(error));
-    stream.set_nonblocking(true).map_err(broken)?;
-    tokio::net::TcpStream::from_std(stream).map_err(broken)
+    let second = connect(v6, Ipv6Addr::LOCALHOST.into(), port).await;
+    second.map_err(|v6| DialError::Refused { port, v4, v6 })
 }
 
-fn try_both(port: u16) -> Result<TcpStream, DialError> {
-    let to = |ip: IpAddr| TcpStream::connect_timeout(&SocketAddr::new(ip, port), LIMIT);
-    to(Ipv4Addr::LOCALHOST.into())
-        .or_else(|v4| to(Ipv6Addr::LOCALHOST.into()).map_err(|v6| DialError::Refused { port, v4, v6 }))
+async fn connect(socket: io::Result<TcpSocket>, ip: IpAddr, port: u16) -> io::Result<TcpStream> {
+    timeout(LIMIT, socket?.connect(SocketAddr::new(ip, port))).await?
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
@@ -28,6 +28,8 @@ const READ: usize = 32 * 1024;
 const BATCH: usize = 64 * 1024;
 /// How long the client may take to leave after we did.
 const LEAVE_LIMIT: Duration = Duration::from_secs(5);
+/// How often the client is asked whether it is still there: one that vanished silently is seen only by writing to it.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The streams that the client opens.
 #[derive(Debug)]
@@ -110,8 +112,18 @@ async fn write_frames(
     let mut compressor = Compressor::default();
     let mut bytes = BytesMut::with_capacity(BATCH);
     let mut open = true;
+    let mut pings = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The client's are odd.
+    let mut ping = 0u32;
     while open {
-        let mut next = queue.recv().await;
+        let mut next = tokio::select! {
+            next = queue.recv() => next,
+            _ = pings.tick() => {
+                ping = ping.wrapping_add(2);
+                Some(Out::Frame(Frame::Ping(ping)))
+            }
+        };
         loop {
             match next {
                 Some(Out::Frame(frame)) => encode(&frame, &mut bytes),
@@ -191,7 +203,7 @@ impl Reader {
                     known.reset.cancel();
                 }
             }
-            // Ours would be even, and there are none.
+            // The even ones are ours, that come back: all they are for is to be written.
             Frame::Ping(id) if id % 2 == 1 => self.answer(Frame::Ping(id)).await,
             Frame::Ping(_) | Frame::Leave | Frame::Other => {}
         }
@@ -214,8 +226,10 @@ impl Reader {
         let known = Known { pieces: Some(pieces), reset: reset.clone(), counted: Arc::downgrade(&counted) };
         self.streams.insert(id, known);
         let stream = Stream { id, headers, input, out, reset, counted };
-        // Nobody wants any more: dropping it tells nobody, and the connection is about to end.
-        let _ = self.opened.send(stream).await;
+        if let Err(unwanted) = self.opened.send(stream).await {
+            // Nobody wants any more.
+            unwanted.0.refuse(Cause::Refused).await;
+        }
         if fin {
             self.data(id, true, bytes::Bytes::new()).await;
         }

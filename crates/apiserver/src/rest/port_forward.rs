@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 
 use self::connection::Pod;
-use super::upgrade::{Connection, Spdy, Tunnel, Wanted, WebSocket, wanted};
+use super::upgrade::{Connection, Spdy, Tunnel, Wanted, WebSocket, has, wanted};
 use crate::nodes::Nodes;
 use crate::status::ApiError;
 use crate::verbs::{Target, Verbs};
@@ -46,9 +46,7 @@ pub(super) async fn answer(
             Err(refused) => return refused.answer(),
         },
         Wanted::WebSocket => {
-            let chosen =
-                headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
-            if chosen.flat_map(|value| value.split(',')).any(|word| word.trim() == TUNNEL) {
+            if has(headers, &SEC_WEBSOCKET_PROTOCOL, TUNNEL) {
                 Opening::Tunnel(WebSocket::read(headers, &[TUNNEL])?)
             } else {
                 channels::check(&ports)?;

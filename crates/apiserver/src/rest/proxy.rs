@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 
 use self::headers::Rewrite;
-use self::place::{Named, Place};
+use self::place::{Candidate, Named, Place};
 use super::upgrade::Connection;
 use crate::status::{ApiError, Reason};
 use crate::verbs::{Target, Verbs};
@@ -40,7 +40,7 @@ pub(super) async fn answer(
         response.headers_mut().insert(LOCATION, location);
         return Ok(response);
     }
-    let rewrite = Rewrite::new(path, rest, &place.authority(), request.headers());
+    let rewrite = Rewrite::new(path, rest, place.address, request.headers());
     forward(&place, rest, request, &rewrite, stop).await
 }
 
@@ -130,7 +130,22 @@ async fn find(verbs: &Verbs, target: &Target) -> Result<Place, ApiError> {
                 Err(_) => named.port.to_owned(),
             };
             let endpoints: Endpoints = get(verbs, &target.namespace, named.name).await?;
-            place::of_service(&named, &port, &endpoints, &target.name, rand::random())
+            let mut candidates = place::of_service(&named, &target.namespace, &port, &endpoints)?;
+            let count = candidates.len();
+            // By chance, and on from there.
+            if count > 1 {
+                candidates.rotate_left(rand::random_range(0..count));
+            }
+            for Candidate { place, pod } in candidates {
+                // Whoever writes endpoints could write any address: the pod itself has to have it.
+                match get::<Pod>(verbs, &target.namespace, &pod).await {
+                    Ok(pod) if place::has(&pod, place.address.ip()) => return Ok(place),
+                    Ok(_) => {}
+                    Err(error) if error.reason() == Reason::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Err(place::no_endpoints(&target.name))
         }
     }
 }

@@ -11,13 +11,13 @@ use http::header::{CONNECTION, HeaderMap, UPGRADE};
 use http::{HeaderName, Request, Response};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::time::timeout;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use tonic::body::Body;
 
 pub(super) use self::idle::Idle;
 pub(super) use self::spdy::Spdy;
 pub(super) use self::tunnel::Tunnel;
-pub(super) use self::websocket::{Socket, WebSocket};
+pub(super) use self::websocket::{Socket, WebSocket, closing, decode, encode};
 use crate::status::ApiError;
 
 /// The largest message of a client.
@@ -30,6 +30,15 @@ pub(super) const IDLE_LIMIT: Duration = Duration::from_secs(4 * 60 * 60);
 pub(super) const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long a client may take to take leave.
 pub(super) const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+/// How often a client is asked whether it is still there.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// When a client is to be asked whether it is still there: one that vanished silently is seen only by writing to it.
+pub(super) fn pings() -> Interval {
+    let mut pings = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pings
+}
 
 /// Which protocol the client wants to go on with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +110,8 @@ fn words<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = 
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
-fn has(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
+/// Whether a header, which is a list of words, has this one.
+pub(super) fn has(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
     words(headers, name).any(|found| found.eq_ignore_ascii_case(word))
 }
 

@@ -60,7 +60,9 @@ impl Socket {
     }
 
     async fn ends(&mut self) {
-        assert!(matches!(self.next().await, Message::Close(_)));
+        let Message::Close(Some(frame)) = self.next().await else { panic!("no end with a code") };
+        // Clients take no other code for an end.
+        assert_eq!(u16::from(frame.code), 1000);
     }
 }
 
@@ -126,6 +128,8 @@ async fn ports_are_channels() {
     let response =
         open_at(&server, &format!("{PODS}/a/portforward"), "v4.channel.k8s.io").await.err().unwrap();
     assert_eq!(response.status(), 400);
+    drop(server);
+    socket.ends().await;
 }
 
 #[tokio::test]

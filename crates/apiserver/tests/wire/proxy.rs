@@ -35,6 +35,13 @@ async fn an_address_is_asked_for() {
     server.post("/api/v1/namespaces/default/endpoints", &endpoints).await.ok(201);
     let text = "no endpoints available for service \"s\"";
     server.get(&format!("{services}/s:80/proxy/")).await.fails_with(503, "ServiceUnavailable", text);
+    // An address that is not the pod's that it is said to be.
+    let target = json!({"kind": "Pod", "namespace": "default", "name": "a"});
+    let addresses = json!([{"ip": "192.0.2.9", "targetRef": target}]);
+    let forged = json!({"subsets": [{"addresses": addresses, "ports": [{"port": 80}]}]});
+    server.patch("/api/v1/namespaces/default/endpoints/s", MERGE, &forged).await.ok(200);
+    let text = "no endpoints available for service \"s:80\"";
+    server.get(&format!("{services}/s:80/proxy/")).await.fails_with(503, "ServiceUnavailable", text);
     server.get("/api/v1/nodes/n/proxy/").await.fails(404, "NotFound");
 }
 

@@ -29,6 +29,8 @@ struct Client {
     compressor: Compressor,
     decoder: Decoder,
     bytes: BytesMut,
+    /// What the end of a tunnel was told with.
+    code: Option<u16>,
 }
 
 /// The head of an answer as text.
@@ -76,6 +78,7 @@ impl Client {
             compressor: Compressor::default(),
             decoder: Decoder::default(),
             bytes: BytesMut::new(),
+            code: None,
         }
     }
 
@@ -118,7 +121,11 @@ impl Client {
                     }
                     Carrier::Tunnel(socket) => match socket.next().await {
                         Some(Ok(Message::Binary(data))) => self.bytes.extend_from_slice(&data),
-                        Some(Ok(Message::Close(_))) | None => return None,
+                        Some(Ok(Message::Close(frame))) => {
+                            self.code = frame.map(|frame| frame.code.into());
+                            return None;
+                        }
+                        None => return None,
                         other => panic!("{other:?}"),
                     },
                 }
@@ -163,6 +170,10 @@ async fn a_command_has_a_stream_for_each_of_its_own() {
     client.expect(5, "80x24", false).await;
     client.send(Frame::Ping(9)).await;
     assert_eq!(client.next().await, Some(Frame::Ping(9)));
+    // What comes where nobody reads holds nothing up.
+    for _ in 0..50 {
+        client.say(1, "more", false).await;
+    }
     client.say(3, "", true).await;
     client.expect(1, r#"{"metadata":{},"status":"Success"}"#, false).await;
     for stream in [5, 3, 7, 1] {
@@ -202,7 +213,7 @@ fn pair(first: u32, port: &str) -> [(u32, Headers); 2] {
     [(first, of("error")), (first + 2, of("data"))]
 }
 
-async fn ports_are_forwarded(server: &Server, mut client: Client) {
+async fn ports_are_forwarded(server: &Server, client: &mut Client) {
     for (stream, headers) in pair(1, "7") {
         client.open(stream, headers).await;
     }
@@ -233,14 +244,17 @@ async fn ports_are_forwarded(server: &Server, mut client: Client) {
 async fn ports_are_forwarded_over_a_connection() {
     let server = Server::start().await;
     node::with_pod(&server).await;
-    let client = Client::plain(&server, "portforward", "portforward.k8s.io").await;
-    ports_are_forwarded(&server, client).await;
+    let mut client = Client::plain(&server, "portforward", "portforward.k8s.io").await;
+    ports_are_forwarded(&server, &mut client).await;
 }
 
 #[tokio::test]
 async fn ports_are_forwarded_through_a_tunnel() {
     let server = Server::start().await;
     node::with_pod(&server).await;
-    let client = Client::tunnel(&server, "portforward").await;
-    ports_are_forwarded(&server, client).await;
+    let mut client = Client::tunnel(&server, "portforward").await;
+    ports_are_forwarded(&server, &mut client).await;
+    drop(server);
+    assert_eq!((client.next().await, client.next().await), (Some(Frame::Leave), None));
+    assert_eq!(client.code, Some(1000));
 }

@@ -4,15 +4,13 @@ use futures::StreamExt;
 use gantry_api::grpc::node::exec_request::Message as In;
 use gantry_api::grpc::node::exec_response::Message as Out;
 use gantry_api::grpc::node::{AttachStart, ExecRequest, ExecResponse};
-use gantry_container_runtime::{Runtime, Writer};
 use gantry_log_driver::attach::Attached;
 use gantry_log_driver::cri::Stream;
-use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use super::exec::{status, terminal_size};
+use super::exec::{feed, status};
 use super::{Answers, Found, Service};
 
 /// Pieces of output that may wait for the caller.
@@ -53,7 +51,7 @@ pub(super) async fn serve(
     let (stop, runtime) = (service.stop.clone(), service.host.runtime.clone());
     tokio::spawn(async move {
         let input = async {
-            feed(stdin, requests, runtime.as_ref(), &id).await;
+            feed(stdin, requests, |size| runtime.resize_terminal(&id, size)).await;
             // A caller that has nothing more to say still listens.
             std::future::pending::<()>().await;
         };
@@ -101,33 +99,6 @@ async fn tell(mut output: Attached, answers: &mpsc::Sender<Answer>, (stdout, std
         };
         if answers.send(Ok(ExecResponse { message: Some(message) })).await.is_err() {
             return;
-        }
-    }
-}
-
-/// What the caller sends.
-async fn feed(
-    mut stdin: Option<Writer>,
-    mut requests: Streaming<ExecRequest>,
-    runtime: &dyn Runtime,
-    id: &str,
-) {
-    while let Ok(Some(request)) = requests.message().await {
-        match request.message {
-            Some(In::Stdin(data)) => {
-                let Some(writer) = &mut stdin else { continue };
-                if writer.write_all(&data).await.is_err() || writer.flush().await.is_err() {
-                    stdin = None;
-                }
-            }
-            // The terminal stays for the next one who attaches.
-            Some(In::CloseStdin(_)) => stdin = None,
-            Some(In::Resize(size)) => {
-                if let Err(error) = runtime.resize_terminal(id, terminal_size(size)).await {
-                    tracing::debug!(%error, "terminal not resized");
-                }
-            }
-            Some(In::Start(_) | In::Attach(_)) | None => {}
         }
     }
 }

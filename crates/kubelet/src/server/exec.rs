@@ -64,7 +64,7 @@ async fn kill(control: &dyn ExecControl) {
 }
 
 /// A terminal's size as the runtime takes it.
-pub(super) fn terminal_size(size: gantry_api::grpc::node::TerminalSize) -> TerminalSize {
+fn terminal_size(size: gantry_api::grpc::node::TerminalSize) -> TerminalSize {
     let cut = |value: u32| u16::try_from(value).unwrap_or(u16::MAX);
     TerminalSize { width: cut(size.width), height: cut(size.height) }
 }
@@ -87,7 +87,12 @@ async fn relay(
     (stdout, stderr): (bool, bool),
 ) {
     let control = Arc::clone(&session.control);
-    let input = tokio::spawn(feed(session.stdin, requests, Arc::clone(&control)));
+    let terminal = Arc::clone(&control);
+    let resize = move |size| {
+        let terminal = Arc::clone(&terminal);
+        async move { terminal.resize(size).await }
+    };
+    let input = tokio::spawn(feed(session.stdin, requests, resize));
     let out = pump(session.stdout, stdout.then(|| answers.clone()), Out::Stdout);
     let err = async {
         if let Some(reader) = session.stderr {
@@ -101,24 +106,27 @@ async fn relay(
     let _ = answers.send(last).await;
 }
 
-/// What the caller sends.
-async fn feed(
+/// What the caller sends, until it has nothing more.
+pub(super) async fn feed<F>(
     mut stdin: Option<Writer>,
     mut requests: Streaming<ExecRequest>,
-    control: Arc<dyn ExecControl>,
-) {
+    resize: impl Fn(TerminalSize) -> F,
+) where
+    F: Future<Output = Result<(), RuntimeError>>,
+{
     while let Ok(Some(request)) = requests.message().await {
         match request.message {
             Some(In::Stdin(data)) => {
                 let Some(writer) = &mut stdin else { continue };
-                // A process that closed its input does not want more.
+                // Who closed its input does not want more.
                 if writer.write_all(&data).await.is_err() || writer.flush().await.is_err() {
                     stdin = None;
                 }
             }
+            // A container's own terminal stays for the next one who attaches.
             Some(In::CloseStdin(_)) => stdin = None,
             Some(In::Resize(size)) => {
-                if let Err(error) = control.resize(terminal_size(size)).await {
+                if let Err(error) = resize(terminal_size(size)).await {
                     tracing::debug!(%error, "terminal not resized");
                 }
             }

@@ -106,6 +106,25 @@ async fn pings_come_back_and_a_reset_ends_both_ways() {
     assert_eq!(client.next().await, Some(Frame::Reset { stream: 3, cause: 3 }));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_silent_client_is_asked_whether_it_is_there() {
+    let (mut client, _incoming, _run) = Client::start();
+    let begin = Instant::now();
+    assert_eq!(client.next().await, Some(Frame::Ping(2)));
+    client.send(Frame::Ping(2)).await;
+    assert_eq!(client.next().await, Some(Frame::Ping(4)));
+    assert!(begin.elapsed() >= 2 * PING_INTERVAL);
+}
+
+#[tokio::test]
+async fn streams_that_nobody_takes_any_more_are_refused() {
+    let (mut client, incoming, _run) = Client::start();
+    let _closer = incoming.closer();
+    drop(incoming);
+    client.open(1, true).await;
+    assert_eq!(client.next().await, Some(Frame::Reset { stream: 1, cause: 3 }));
+}
+
 #[tokio::test]
 async fn each_side_may_take_leave() {
     let (mut client, mut incoming, run) = Client::start();

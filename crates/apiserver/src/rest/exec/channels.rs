@@ -1,10 +1,10 @@
 //! The channels inside of a WebSocket: each message begins with the number of its stream.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use gantry_api::grpc::node::TerminalSize;
 use tokio_tungstenite::tungstenite::Message;
+
+use super::super::upgrade;
 
 /// A subprotocol: how messages are written, and what its channels can say.
 #[derive(Debug, PartialEq, Eq)]
@@ -87,14 +87,11 @@ impl Protocol {
     }
 
     /// Reads a message; an empty one says nothing.
-    pub(super) fn decode(&self, message: Bytes) -> Result<Option<Input>, Meaningless> {
-        let Some(&first) = message.first() else { return Ok(None) };
-        let (channel, data) = if self.base64 {
-            let channel = first.checked_sub(b'0').ok_or(Meaningless::Base64)?;
-            (channel, STANDARD.decode(&message[1..]).map_err(|_| Meaningless::Base64)?.into())
-        } else {
-            (first, message.slice(1..))
-        };
+    pub(super) fn decode(&self, message: &Bytes) -> Result<Option<Input>, Meaningless> {
+        if message.is_empty() {
+            return Ok(None);
+        }
+        let (channel, data) = upgrade::decode(self.base64, message).ok_or(Meaningless::Base64)?;
         match channel {
             STDIN => Ok((!data.is_empty()).then_some(Input::Stdin(data))),
             RESIZE => {
@@ -112,17 +109,7 @@ impl Protocol {
 
     /// Writes a message.
     pub(super) fn encode(&self, channel: Output, data: &[u8]) -> Message {
-        let channel = channel as u8;
-        if self.base64 {
-            let mut text = String::with_capacity(1 + data.len().div_ceil(3) * 4);
-            text.push(char::from(b'0' + channel));
-            STANDARD.encode_string(data, &mut text);
-            return Message::text(text);
-        }
-        let mut bytes = Vec::with_capacity(1 + data.len());
-        bytes.push(channel);
-        bytes.extend_from_slice(data);
-        Message::binary(bytes)
+        upgrade::encode(self.base64, channel as u8, data)
     }
 }
 
@@ -139,7 +126,7 @@ mod tests {
     #[test]
     fn input_is_told_by_its_channel() {
         let v5 = protocol("v5.channel.k8s.io");
-        let read = |bytes: &[u8]| v5.decode(Bytes::copy_from_slice(bytes));
+        let read = |bytes: &[u8]| v5.decode(&Bytes::copy_from_slice(bytes));
         assert_eq!(read(b""), Ok(None));
         assert_eq!(read(b"\0"), Ok(None));
         assert_eq!(read(b"\0hi"), Ok(Some(Input::Stdin("hi".into()))));
@@ -154,16 +141,16 @@ mod tests {
     #[test]
     fn a_channel_ends_in_the_fifth_version_only() {
         let closing = Bytes::from_static(b"\xff\0");
-        assert_eq!(protocol("v4.channel.k8s.io").decode(closing), Err(Meaningless::Channel(255)));
+        assert_eq!(protocol("v4.channel.k8s.io").decode(&closing), Err(Meaningless::Channel(255)));
     }
 
     #[test]
     fn base64_is_text() {
         let text = protocol("v4.base64.channel.k8s.io");
         assert_eq!(text.encode(Output::Stdout, b"hi"), Message::text("1aGk="));
-        assert_eq!(text.decode("0aGk=".into()), Ok(Some(Input::Stdin("hi".into()))));
-        assert_eq!(text.decode("0a".into()), Err(Meaningless::Base64));
-        assert_eq!(text.decode("\0aGk=".into()), Err(Meaningless::Base64));
+        assert_eq!(text.decode(&"0aGk=".into()), Ok(Some(Input::Stdin("hi".into()))));
+        assert_eq!(text.decode(&"0a".into()), Err(Meaningless::Base64));
+        assert_eq!(text.decode(&"\0aGk=".into()), Err(Meaningless::Base64));
         assert_eq!(protocol("v4.channel.k8s.io").encode(Output::Error, b"x"), Message::binary(&b"\x03x"[..]));
     }
 
@@ -171,7 +158,7 @@ mod tests {
         #[test]
         fn no_message_panics(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             for protocol in &PROTOCOLS {
-                let _ = protocol.decode(Bytes::copy_from_slice(&bytes));
+                let _ = protocol.decode(&Bytes::copy_from_slice(&bytes));
             }
         }
     }

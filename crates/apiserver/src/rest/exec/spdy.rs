@@ -32,19 +32,19 @@ where
     T: AsyncRead + AsyncWrite + Send + 'static,
 {
     let Session { purpose, options, asks, mut told, stop } = session;
-    let (frames, mut incoming) = gantry_spdy::accept(connection);
+    let (frames, incoming) = gantry_spdy::accept(connection);
     let frames = tokio::spawn(frames);
     let (closer, idle) = (incoming.closer(), Idle::new());
     let resizes = options.tty && matches!(protocol, Some("v4.channel.k8s.io" | "v3.channel.k8s.io"));
     let work = async {
-        let Ok(Some(streams)) = timeout(STREAMS_LIMIT, collect(&mut incoming, &options, resizes)).await
-        else {
+        let Ok(Some(streams)) = timeout(STREAMS_LIMIT, collect(incoming, &options, resizes)).await else {
             return tracing::debug!("the client did not open its streams");
         };
-        let Streams { error, stdin, mut stdout, mut stderr, resize } = streams;
-        let (error_in, mut error) = error;
-        // The halves that nobody uses are kept: a stream that is reset ends for the client, too.
+        let Streams { error: (_, mut error), stdin, stdout, stderr, resize } = streams;
+        // The outputs that nobody uses are kept: a stream that is reset ends for the client, too.
         let (stdin_in, stdin_out) = stdin.unzip();
+        let (_, mut stdout) = stdout.unzip();
+        let (_, mut stderr) = stderr.unzip();
         let (resize_in, resize_out) = resize.unzip();
         let status = {
             let output = async {
@@ -53,15 +53,14 @@ where
             };
             tokio::select! {
                 status = output => status,
-                () = input(stdin_in, &asks, &idle) => Err(Gone),
-                () = sizes(resize_in, &asks, &idle) => Err(Gone),
+                () = input(stdin_in.flatten(), &asks, &idle) => Err(Gone),
+                () = sizes(resize_in.flatten(), &asks, &idle) => Err(Gone),
                 () = error.gone() => Err(Gone),
             }
         };
-        drop(error_in);
         let Ok(status) = status else { return tracing::debug!("the client left before the end") };
         let told = tell(&mut error, protocol == Some("v4.channel.k8s.io"), &status).await;
-        let outputs = [stdout, stderr].into_iter().flatten().map(|(_, output)| output);
+        let outputs = [stdout, stderr].into_iter().flatten();
         for output in outputs.chain(stdin_out).chain(resize_out).chain([error]) {
             // Whoever has reset one stream still gets the ends of the others.
             let _ = output.finish().await;
@@ -98,7 +97,8 @@ pub(in super::super) async fn close(
     }
 }
 
-type Pair = (Input, Output);
+/// The halves of a stream; what the client sends only where somebody reads it.
+type Pair = (Option<Input>, Output);
 
 /// The streams that the client has opened.
 struct Streams {
@@ -109,8 +109,8 @@ struct Streams {
     resize: Option<Pair>,
 }
 
-/// Waits for the streams that the client's options announce; none where it leaves instead.
-async fn collect(incoming: &mut Incoming, options: &Options, resizes: bool) -> Option<Streams> {
+/// Waits for the streams that the client's options announce; none where it leaves instead. Later ones are refused.
+async fn collect(mut incoming: Incoming, options: &Options, resizes: bool) -> Option<Streams> {
     let (mut error, mut stdin, mut stdout, mut stderr, mut resize) = (None, None, None, None, None);
     loop {
         let complete = error.is_some()
@@ -122,12 +122,12 @@ async fn collect(incoming: &mut Incoming, options: &Options, resizes: bool) -> O
             return error.map(|error| Streams { error, stdin, stdout, stderr, resize });
         }
         let stream = incoming.next().await?;
-        let (place, wanted) = match stream.headers().get("streamType") {
-            Some("error") => (&mut error, true),
-            Some("stdin") => (&mut stdin, options.stdin),
-            Some("stdout") => (&mut stdout, options.stdout),
-            Some("stderr") => (&mut stderr, options.stderr),
-            Some("resize") => (&mut resize, resizes),
+        let (place, wanted, read) = match stream.headers().get("streamType") {
+            Some("error") => (&mut error, true, false),
+            Some("stdin") => (&mut stdin, options.stdin, true),
+            Some("stdout") => (&mut stdout, options.stdout, false),
+            Some("stderr") => (&mut stderr, options.stderr, false),
+            Some("resize") => (&mut resize, resizes, true),
             _ => {
                 stream.refuse(Cause::Protocol).await;
                 continue;
@@ -136,7 +136,9 @@ async fn collect(incoming: &mut Incoming, options: &Options, resizes: bool) -> O
         if place.is_some() || !wanted {
             stream.refuse(Cause::Refused).await;
         } else {
-            *place = Some(stream.accept().await.ok()?);
+            let (input, output) = stream.accept().await.ok()?;
+            // What comes where nobody reads must not hold up the other streams: without its input it is thrown away.
+            *place = Some((read.then_some(input), output));
         }
     }
 }
@@ -144,8 +146,8 @@ async fn collect(incoming: &mut Incoming, options: &Options, resizes: bool) -> O
 /// What the node tells, to the client. Gives back how it ended.
 async fn output(
     told: &mut Streaming<ExecResponse>,
-    stdout: &mut Option<Pair>,
-    stderr: &mut Option<Pair>,
+    stdout: &mut Option<Output>,
+    stderr: &mut Option<Output>,
     idle: &Idle,
 ) -> Result<Result<Option<i32>, tonic::Status>, Gone> {
     loop {
@@ -161,7 +163,7 @@ async fn output(
             Some(Told::ExitCode(code)) => return Ok(Ok(Some(code))),
             None => continue,
         };
-        if let Some((_, to)) = to {
+        if let Some(to) = to {
             to.send(data).await?;
         }
     }

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 use tonic::Streaming;
 
-use super::super::upgrade::{CLOSE_LIMIT, IDLE_LIMIT, Idle, Socket, WebSocket};
+use super::super::upgrade::{CLOSE_LIMIT, IDLE_LIMIT, Idle, Socket, WebSocket, closing, pings};
 use super::channels::{Input, Output, Protocol};
 use super::{Options, Purpose, Session, ended, outcome};
 
@@ -36,7 +36,7 @@ pub(super) async fn run(session: Session, protocol: &'static Protocol, connectio
     // What the client still sends is for nobody: it is read so that its leave is seen.
     let leave = async {
         ended?;
-        sink.send(Message::Close(None)).await?;
+        sink.send(closing()).await?;
         while let Some(Ok(_)) = stream.next().await {}
         Ok::<_, SocketError>(())
     };
@@ -68,8 +68,16 @@ impl Client {
             (false, false) => Output::Error,
         };
         sink.send(self.protocol.encode(first, &[])).await?;
+        let mut pings = pings();
         let end = loop {
-            let message = match told.message().await {
+            let message = tokio::select! {
+                message = told.message() => message,
+                _ = pings.tick() => {
+                    sink.send(Message::Ping(Bytes::new())).await?;
+                    continue;
+                }
+            };
+            let message = match message {
                 Ok(Some(message)) => message.message,
                 Ok(None) => break Ok(None),
                 Err(error) => break Err(error),
@@ -92,15 +100,16 @@ impl Client {
     /// What the client sends, to the node, until it leaves.
     async fn input(&self, stream: &mut SplitStream<Socket>, asks: &mpsc::Sender<ExecRequest>, idle: &Idle) {
         while let Some(message) = stream.next().await {
-            idle.touch();
             let data: Bytes = match message {
                 Ok(Message::Binary(data)) => data,
                 Ok(Message::Text(text)) => text.into(),
                 Ok(Message::Close(_)) => return,
+                // Pings and their answers move nothing.
                 Ok(_) => continue,
                 Err(error) => return tracing::debug!(%error, "the client's connection ended"),
             };
-            let ask = match self.protocol.decode(data) {
+            idle.touch();
+            let ask = match self.protocol.decode(&data) {
                 Ok(Some(Input::Stdin(data))) => Ask::Stdin(data),
                 Ok(Some(Input::CloseStdin)) => Ask::CloseStdin(true),
                 Ok(Some(Input::Resize(size))) => Ask::Resize(size),

@@ -1,7 +1,5 @@
 //! A client with a WebSocket: two channels for each port, one for data and one for what goes wrong.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use tokio::sync::mpsc;
@@ -10,7 +8,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
-use super::super::upgrade::{CLOSE_LIMIT, IDLE_LIMIT, Idle, Socket};
+use super::super::upgrade::{CLOSE_LIMIT, IDLE_LIMIT, Idle, Socket, closing, decode, encode, pings};
 use super::connection::Pod;
 use crate::status::ApiError;
 
@@ -52,22 +50,31 @@ pub(super) async fn run(pod: Pod, ports: &[u16], protocol: &str, socket: Socket,
     drop(out);
     let idle = Idle::new();
     let output = async {
-        while let Some((channel, data)) = queue.recv().await {
-            idle.touch();
-            sink.send(encode(base64, channel, &data)).await?;
+        let mut pings = pings();
+        loop {
+            // When all connections have ended, the client may not know yet.
+            let message = tokio::select! {
+                Some((channel, data)) = queue.recv() => {
+                    idle.touch();
+                    encode(base64, channel, &data)
+                }
+                _ = pings.tick() => Message::Ping(Bytes::new()),
+            };
+            if let Err(error) = sink.send(message).await {
+                return tracing::debug!(%error, "the client left");
+            }
         }
-        // All connections have ended; the client may not know yet.
-        std::future::pending::<Result<(), tokio_tungstenite::tungstenite::Error>>().await
     };
     let input = async {
         while let Some(Ok(message)) = stream.next().await {
-            idle.touch();
             let data: Bytes = match message {
                 Message::Binary(data) => data,
                 Message::Text(text) => text.into(),
                 Message::Close(_) => return,
+                // Pings and their answers move nothing.
                 _ => continue,
             };
+            idle.touch();
             let Some((channel, data)) = decode(base64, &data) else {
                 tracing::debug!("a message was passed over");
                 continue;
@@ -81,18 +88,14 @@ pub(super) async fn run(pod: Pod, ports: &[u16], protocol: &str, socket: Socket,
         }
     };
     tokio::select! {
-        sent = output => {
-            if let Err(error) = sent {
-                tracing::debug!(%error, "the client left");
-            }
-        }
+        () = output => {}
         () = input => {}
         () = idle.longer_than(IDLE_LIMIT) => {}
         () = stop.cancelled() => {}
     }
     running.shutdown().await;
     // A client that has left already does not hear it.
-    let _ = timeout(CLOSE_LIMIT, sink.send(Message::Close(None))).await;
+    let _ = timeout(CLOSE_LIMIT, sink.send(closing())).await;
 }
 
 /// Serves one connection.
@@ -118,6 +121,8 @@ async fn forward(
                         break;
                     }
                 }
+                // What is still said to this port must not hold up the others.
+                drop(pieces);
                 std::future::pending::<()>().await;
             };
             let down = async {
@@ -145,38 +150,9 @@ async fn forward(
     }
 }
 
-fn encode(base64: bool, channel: u8, data: &[u8]) -> Message {
-    if base64 {
-        let mut text = String::from(char::from(b'0'.saturating_add(channel)));
-        STANDARD.encode_string(data, &mut text);
-        return Message::text(text);
-    }
-    let mut bytes = Vec::with_capacity(1 + data.len());
-    bytes.push(channel);
-    bytes.extend_from_slice(data);
-    Message::binary(bytes)
-}
-
-fn decode(base64: bool, message: &Bytes) -> Option<(u8, Bytes)> {
-    let first = *message.first()?;
-    if base64 {
-        return Some((first.checked_sub(b'0')?, STANDARD.decode(&message[1..]).ok()?.into()));
-    }
-    Some((first, message.slice(1..)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_message_begins_with_its_channel() {
-        assert_eq!(encode(false, 2, b"hi"), Message::binary(&b"\x02hi"[..]));
-        assert_eq!(encode(true, 2, b"hi"), Message::text("2aGk="));
-        assert_eq!(decode(false, &"\x02hi".into()), Some((2, "hi".into())));
-        assert_eq!(decode(true, &"2aGk=".into()), Some((2, "hi".into())));
-        assert_eq!((decode(true, &"2a".into()), decode(false, &"".into())), (None, None));
-    }
 
     #[test]
     fn ports_are_asked_for() {

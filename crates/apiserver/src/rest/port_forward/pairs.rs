@@ -29,24 +29,30 @@ where
     let (closer, idle) = (incoming.closer(), Arc::new(Idle::new()));
     let mut waiting = Waiting::default();
     let mut running = JoinSet::new();
-    loop {
-        tokio::select! {
-            stream = incoming.next() => {
-                let Some(stream) = stream else { break };
-                idle.touch();
-                if let Some(pair) = waiting.take(stream).await {
-                    running.spawn(forward(pod.clone(), pair, idle.clone()));
+    // One future: a client that takes no answers must not keep it from its end.
+    let work = async {
+        loop {
+            tokio::select! {
+                stream = incoming.next() => {
+                    let Some(stream) = stream else { return };
+                    idle.touch();
+                    if let Some(pair) = waiting.take(stream).await {
+                        running.spawn(forward(pod.clone(), pair, idle.clone()));
+                    }
                 }
-            }
-            Some(ended) = running.join_next() => {
-                if let Err(error) = ended {
-                    tracing::warn!(%error, "a connection to a pod was given up");
+                Some(ended) = running.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::warn!(%error, "a connection to a pod was given up");
+                    }
                 }
+                () = waiting.expire() => {}
             }
-            () = waiting.expire() => {}
-            () = idle.longer_than(IDLE_LIMIT) => break,
-            () = stop.cancelled() => break,
         }
+    };
+    tokio::select! {
+        () = work => {}
+        () = idle.longer_than(IDLE_LIMIT) => {}
+        () = stop.cancelled() => {}
     }
     running.shutdown().await;
     drop(waiting);
@@ -135,7 +141,9 @@ fn read(headers: &Headers, id: u32) -> Result<(String, u16, bool), String> {
 
 /// Serves one connection.
 async fn forward(pod: Pod, pair: Pair, idle: Arc<Idle>) {
-    let Pair { port, data: (input, mut output), error: (_error_in, mut error) } = pair;
+    let Pair { port, data: (input, mut output), error: (error_in, mut error) } = pair;
+    // What comes where nobody reads must not hold up the other streams: without its input it is thrown away.
+    drop(error_in);
     let told = match pod.connect(port).await {
         Ok((sender, mut receiver)) => {
             tokio::select! {
@@ -177,7 +185,8 @@ async fn up(mut input: Input, sender: Sender, idle: &Idle) {
             Ok(Some(data)) => {
                 idle.touch();
                 if !sender.send(data).await {
-                    // The pod's side tells how it ended.
+                    // The pod's side tells how it ended; what still comes is for nobody.
+                    drop(input);
                     return std::future::pending().await;
                 }
             }

@@ -1,7 +1,7 @@
 //! A connection to what is behind the proxy.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use hyper::client::conn::http1::{self, SendRequest};
@@ -32,7 +32,7 @@ pub(super) async fn open(place: &Place) -> Result<SendRequest<Body>, String> {
     if !place.https {
         return speak(stream).await;
     }
-    let config = tls().map_err(|error| error.to_string())?;
+    let config = TLS.clone().map_err(|error| error.to_string())?;
     let name = ServerName::from(place.address.ip());
     match timeout(LIMIT, TlsConnector::from(config).connect(name, stream)).await {
         Ok(Ok(stream)) => speak(stream).await,
@@ -65,6 +65,9 @@ fn why(error: &io::Error) -> String {
         _ => error.to_string(),
     }
 }
+
+/// Made when it is first needed.
+static TLS: LazyLock<Result<Arc<ClientConfig>, rustls::Error>> = LazyLock::new(tls);
 
 fn tls() -> Result<Arc<ClientConfig>, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -1,10 +1,15 @@
 //! The headers of a request and its answer on their way through.
 
+use std::net::SocketAddr;
+
 use http::header::{
     AUTHORIZATION, CONNECTION, HOST, HeaderMap, LOCATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
+use http::uri::Authority;
 use http::{HeaderName, HeaderValue, Uri};
+
+use super::super::upgrade::has;
 
 const FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 /// About one connection, not about what goes through it.
@@ -29,10 +34,7 @@ const CROSS_ORIGIN: [HeaderName; 4] = [
 
 /// The protocol that the client wants to go on with, if any.
 pub(super) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
-    let words = headers.get_all(CONNECTION).into_iter().filter_map(|value| value.to_str().ok());
-    let asks =
-        words.flat_map(|value| value.split(',')).any(|word| word.trim().eq_ignore_ascii_case("upgrade"));
-    headers.get(UPGRADE).filter(|_| asks).cloned()
+    headers.get(UPGRADE).filter(|_| has(headers, &CONNECTION, "upgrade")).cloned()
 }
 
 /// What changes on the way.
@@ -42,15 +44,16 @@ pub(super) struct Rewrite {
     path: String,
     /// What of it stands before the path behind the proxy.
     prefix: String,
-    /// The address behind the proxy, and the one that the client asked for.
+    /// The address behind the proxy, and the one that the client asked for, each with its port.
     hosts: [String; 2],
 }
 
 impl Rewrite {
-    pub(super) fn new(path: &str, rest: &str, behind: &str, headers: &HeaderMap) -> Self {
-        let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    pub(super) fn new(path: &str, rest: &str, behind: SocketAddr, headers: &HeaderMap) -> Self {
+        let host = headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
+        let host = host.map(|host| with_port(&host, true)).unwrap_or_default();
         let prefix = path.strip_suffix(rest).unwrap_or(path);
-        Self { path: path.to_owned(), prefix: prefix.to_owned(), hosts: [behind.to_owned(), host.to_owned()] }
+        Self { path: path.to_owned(), prefix: prefix.to_owned(), hosts: [behind.to_string(), host] }
     }
 
     /// The headers of the request. Who the client is, and how it proved it, is not told.
@@ -91,8 +94,8 @@ impl Rewrite {
     /// Where a redirect leads, as the client can follow it; none where it can as it is.
     fn location(&self, location: &str) -> Option<String> {
         let uri: Uri = location.parse().ok()?;
-        let elsewhere =
-            uri.authority().is_some_and(|host| !self.hosts.iter().any(|own| own == host.as_str()));
+        let https = uri.scheme_str() == Some("https");
+        let elsewhere = uri.authority().is_some_and(|host| !self.hosts.contains(&with_port(host, https)));
         if elsewhere || !uri.path().starts_with('/') {
             return None;
         }
@@ -100,6 +103,12 @@ impl Rewrite {
         let prefix = if uri.path().starts_with(&self.prefix) { "" } else { &self.prefix };
         Some(format!("{prefix}{}{query}", uri.path()))
     }
+}
+
+/// Host and port; where it names none, that of its scheme.
+fn with_port(authority: &Authority, https: bool) -> String {
+    let port = authority.port_u16().unwrap_or(if https { 443 } else { 80 });
+    format!("{}:{port}", authority.host())
 }
 
 fn without_hops(headers: &mut HeaderMap) {
@@ -123,7 +132,7 @@ mod tests {
 
     fn rewrite() -> Rewrite {
         let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static("server:6443"))]);
-        Rewrite::new(PATH, "/c/", "10.0.0.1:80", &headers)
+        Rewrite::new(PATH, "/c/", SocketAddr::from(([10, 0, 0, 1], 80)), &headers)
     }
 
     #[test]
@@ -132,6 +141,9 @@ mod tests {
         for (from, to) in [
             ("/d?e=f", Some(format!("{prefix}/d?e=f"))),
             ("http://10.0.0.1:80/d/", Some(format!("{prefix}/d/"))),
+            // The scheme says the port, as far as it is the same.
+            ("http://10.0.0.1/d/", Some(format!("{prefix}/d/"))),
+            ("https://10.0.0.1/d/", None),
             ("https://server:6443/d", Some(format!("{prefix}/d"))),
             (&format!("{prefix}/d"), Some(format!("{prefix}/d"))),
             ("https://example.com/d", None),

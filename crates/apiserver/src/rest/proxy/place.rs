@@ -50,11 +50,12 @@ pub(super) struct Place {
     pub(super) address: SocketAddr,
 }
 
-impl Place {
-    /// As it stands in an address: without a port that the scheme says already.
-    pub(super) fn authority(&self) -> String {
-        self.address.to_string()
-    }
+/// Where a request to a service may go, if the pod that is said to be there is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub(super) place: Place,
+    /// The pod's name; it is in the service's namespace.
+    pub(super) pod: String,
 }
 
 fn unavailable(text: String) -> ApiError {
@@ -98,32 +99,42 @@ pub(super) fn port_name(service: &Service, number: i64) -> Result<String, ApiErr
     })
 }
 
-/// One of a service's endpoints, by chance.
+/// Nobody serves the service.
+pub(super) fn no_endpoints(service: &str) -> ApiError {
+    unavailable(format!("no endpoints available for service {service:?}"))
+}
+
+/// Whether an address is one of the pod's.
+pub(super) fn has(pod: &Pod, ip: IpAddr) -> bool {
+    let status = pod.status.iter();
+    status.flat_map(|status| &status.pod_ips).any(|own| own.ip.parse::<IpAddr>() == Ok(ip))
+}
+
+/// A service's endpoints on one of its ports, as far as they say that they are pods of its namespace.
 pub(super) fn of_service(
     named: &Named<'_>,
+    namespace: &str,
     port: &str,
     endpoints: &Endpoints,
-    request: &str,
-    chance: u32,
-) -> Result<Place, ApiError> {
+) -> Result<Vec<Candidate>, ApiError> {
     if endpoints.subsets.is_empty() {
-        return Err(unavailable(format!("no endpoints available for service {:?}", named.name)));
+        return Err(no_endpoints(named.name));
     }
     let mut all = Vec::new();
     for subset in &endpoints.subsets {
         let Some(port) = subset.ports.iter().find(|one| one.name == port) else { continue };
         let Ok(number) = u16::try_from(port.port) else { continue };
-        // An address that belongs to no pod could be anybody's.
-        let of_pods = subset
-            .addresses
-            .iter()
-            .filter(|address| address.target_ref.as_ref().is_some_and(|target| target.kind == "Pod"));
-        all.extend(of_pods.filter_map(|address| Some(SocketAddr::new(allowed(&address.ip)?, number))));
+        all.extend(subset.addresses.iter().filter_map(|address| {
+            // An address that belongs to no pod could be anybody's.
+            let target = address.target_ref.as_ref()?;
+            if target.kind != "Pod" || target.namespace != namespace {
+                return None;
+            }
+            let address = SocketAddr::new(allowed(&address.ip)?, number);
+            Some(Candidate { place: Place { https: named.https, address }, pod: target.name.clone() })
+        }));
     }
-    let chosen = usize::try_from(chance).unwrap_or_default().checked_rem(all.len()).map(|index| all[index]);
-    let address =
-        chosen.ok_or_else(|| unavailable(format!("no endpoints available for service {request:?}")))?;
-    Ok(Place { https: named.https, address })
+    Ok(all)
 }
 
 /// A node, on the port that is named.
@@ -169,7 +180,8 @@ mod tests {
             .unwrap()
         };
         let at = |name: &str, ip: &str| {
-            of_pod(&Named::parse(name).unwrap(), &pod(ip)).map(|place| (place.https, place.authority()))
+            of_pod(&Named::parse(name).unwrap(), &pod(ip))
+                .map(|place| (place.https, place.address.to_string()))
         };
         assert_eq!(at("a", "10.0.0.1"), Ok((false, "10.0.0.1:8080".to_owned())));
         assert_eq!(at("https:a:9", "fd00::1"), Ok((true, "[fd00::1]:9".to_owned())));
@@ -180,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_is_reached_at_a_ready_endpoint() {
+    fn a_service_is_reached_at_a_ready_pod_of_its_namespace() {
         let service: Service = serde_json::from_value(json!({
             "metadata": {"name": "s"}, "spec": {"ports": [{"name": "web", "port": 80}, {"port": 81}]},
         }))
@@ -189,20 +201,34 @@ mod tests {
         let text = "no service port 82 found for service \"s\"";
         assert_eq!(port_name(&service, 82).unwrap_err().to_string(), text);
         let endpoints: Endpoints = serde_json::from_value(json!({"subsets": [{
-            "addresses": [{"ip": "10.0.0.1", "targetRef": {"kind": "Pod", "name": "p"}}, {"ip": "10.0.0.9"}],
-            "notReadyAddresses": [{"ip": "10.0.0.2", "targetRef": {"kind": "Pod", "name": "q"}}],
+            "addresses": [
+                {"ip": "10.0.0.1", "targetRef": {"kind": "Pod", "namespace": "n", "name": "p"}},
+                {"ip": "10.0.0.9"},
+                {"ip": "10.0.0.8", "targetRef": {"kind": "Pod", "namespace": "other", "name": "p"}},
+                {"ip": "127.0.0.1", "targetRef": {"kind": "Pod", "namespace": "n", "name": "p"}},
+            ],
+            "notReadyAddresses": [
+                {"ip": "10.0.0.2", "targetRef": {"kind": "Pod", "namespace": "n", "name": "q"}},
+            ],
             "ports": [{"name": "web", "port": 8080}],
         }]}))
         .unwrap();
         let named = Named::parse("s:web").unwrap();
-        for chance in 0..5 {
-            let place = of_service(&named, "web", &endpoints, "s:web", chance).unwrap();
-            assert_eq!(place.authority(), "10.0.0.1:8080");
-        }
-        let error = |port: &str, endpoints: &Endpoints| {
-            of_service(&named, port, endpoints, "s:x", 0).unwrap_err().to_string()
-        };
-        assert_eq!(error("x", &endpoints), "no endpoints available for service \"s:x\"");
-        assert_eq!(error("web", &Endpoints::default()), "no endpoints available for service \"s\"");
+        let place = Place { https: false, address: SocketAddr::from(([10, 0, 0, 1], 8080)) };
+        let found = of_service(&named, "n", "web", &endpoints).unwrap();
+        assert_eq!(found, [Candidate { place, pod: "p".to_owned() }]);
+        assert!(of_service(&named, "n", "x", &endpoints).unwrap().is_empty());
+        let error = of_service(&named, "n", "web", &Endpoints::default()).unwrap_err();
+        assert_eq!(error.to_string(), "no endpoints available for service \"s\"");
+    }
+
+    #[test]
+    fn an_address_is_the_pods_own() {
+        let pod: Pod =
+            serde_json::from_value(json!({"status": {"podIPs": [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}]}}))
+                .unwrap();
+        let has = |ip: &str| super::has(&pod, ip.parse().unwrap());
+        assert_eq!([has("10.0.0.1"), has("fd00:0::1"), has("10.0.0.2")], [true, true, false]);
+        assert!(!super::has(&Pod::default(), IpAddr::from([10, 0, 0, 1])));
     }
 }

@@ -27,7 +27,7 @@ async fn behind(has_body: bool, answer: &'static str) -> (Place, tokio::task::Jo
 async fn through(place: &Place, request: Request<Body>) -> Result<(http::response::Parts, String), ApiError> {
     let path = request.uri().path().to_owned();
     let rest = path.strip_prefix(PREFIX).unwrap();
-    let rewrite = Rewrite::new(&path, rest, &place.authority(), request.headers());
+    let rewrite = Rewrite::new(&path, rest, place.address, request.headers());
     let (parts, body) = forward(place, rest, request, &rewrite, CancellationToken::new()).await?.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     Ok((parts, String::from_utf8(body.to_vec()).unwrap()))
@@ -79,6 +79,6 @@ async fn nobody_there_is_told() {
     let request = Request::get(format!("{PREFIX}/")).body(Body::empty()).unwrap();
     let error = through(&place, request).await.unwrap_err();
     let text =
-        format!("error trying to reach service: dial tcp {}: connect: connection refused", place.authority());
+        format!("error trying to reach service: dial tcp {}: connect: connection refused", place.address);
     assert_eq!((error.http().as_u16(), error.to_string()), (503, text));
 }

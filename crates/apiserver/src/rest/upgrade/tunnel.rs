@@ -9,7 +9,7 @@ use futures::{Sink, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::Socket;
+use super::{Socket, closing};
 
 /// The most that goes into one message.
 const PIECE: usize = 64 * 1024;
@@ -19,11 +19,13 @@ pub(in super::super) struct Tunnel {
     socket: Socket,
     /// The rest of a message that was not read to its end.
     rest: Bytes,
+    /// Whether the client was told that this is the end.
+    closing: bool,
 }
 
 impl Tunnel {
     pub(in super::super) fn new(socket: Socket) -> Self {
-        Self { socket, rest: Bytes::new() }
+        Self { socket, rest: Bytes::new(), closing: false }
     }
 }
 
@@ -71,6 +73,14 @@ impl AsyncWrite for Tunnel {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.closing {
+            let free = ready!(Pin::new(&mut self.socket).poll_ready(cx));
+            self.closing = true;
+            if let Err(error) = free.and_then(|()| Pin::new(&mut self.socket).start_send(closing())) {
+                // The client was faster, or the rest tells what is broken.
+                tracing::debug!(%error, "the end of a tunnel was not told");
+            }
+        }
         match ready!(Pin::new(&mut self.socket).poll_close(cx)) {
             // The client was faster.
             Ok(()) | Err(Error::ConnectionClosed | Error::AlreadyClosed) => Poll::Ready(Ok(())),

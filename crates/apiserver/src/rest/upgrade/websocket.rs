@@ -1,5 +1,8 @@
-//! The opening of a WebSocket: what is asked for, and the answer that accepts it.
+//! The opening of a WebSocket: what is asked for, and the answer that accepts it. Its messages, and its end.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::header::{
     CONNECTION, HeaderMap, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, UPGRADE,
@@ -8,8 +11,10 @@ use http::{HeaderValue, Response, StatusCode};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tonic::body::Body;
 
 use super::{MAX_MESSAGE, has, words};
@@ -79,6 +84,34 @@ impl WebSocket {
     }
 }
 
+/// The last message of a session. Clients take no other code, and not the absence of one, for its end.
+pub(in super::super) fn closing() -> Message {
+    Message::Close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() }))
+}
+
+/// Writes a message that begins with its channel: a byte, or in text a character of its own before base64.
+pub(in super::super) fn encode(base64: bool, channel: u8, data: &[u8]) -> Message {
+    if base64 {
+        let mut text = String::with_capacity(1 + data.len().div_ceil(3) * 4);
+        text.push(char::from(b'0'.saturating_add(channel)));
+        STANDARD.encode_string(data, &mut text);
+        return Message::text(text);
+    }
+    let mut bytes = Vec::with_capacity(1 + data.len());
+    bytes.push(channel);
+    bytes.extend_from_slice(data);
+    Message::binary(bytes)
+}
+
+/// Reads such a message; none where it is empty or no base64.
+pub(in super::super) fn decode(base64: bool, message: &Bytes) -> Option<(u8, Bytes)> {
+    let first = *message.first()?;
+    if base64 {
+        return Some((first.checked_sub(b'0')?, STANDARD.decode(&message[1..]).ok()?.into()));
+    }
+    Some((first, message.slice(1..)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +141,15 @@ mod tests {
         // The client's order decides.
         assert_eq!(read("v4.channel.k8s.io, v5.channel.k8s.io").protocol, "v4.channel.k8s.io");
         assert_eq!(read("").protocol, "");
+    }
+
+    #[test]
+    fn a_message_begins_with_its_channel() {
+        assert_eq!(encode(false, 2, b"hi"), Message::binary(&b"\x02hi"[..]));
+        assert_eq!(encode(true, 2, b"hi"), Message::text("2aGk="));
+        assert_eq!(decode(false, &"\x02hi".into()), Some((2, "hi".into())));
+        assert_eq!(decode(true, &"2aGk=".into()), Some((2, "hi".into())));
+        assert_eq!((decode(true, &"2a".into()), decode(false, &"".into())), (None, None));
     }
 
     #[test]

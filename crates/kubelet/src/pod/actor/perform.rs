@@ -1,16 +1,14 @@
 //! Carrying out what was decided.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use gantry_api::core::v1::EphemeralContainer;
-use gantry_container_runtime::ContainerState;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::message::{Outcome, TaskKind};
-use super::start::StartJob;
+use super::start::{Neighbour, StartJob};
 use super::stop::{StopHandle, StopJob};
 use super::{Actor, Refresh, prepare, records, teardown};
 use crate::cluster::Severity;
@@ -86,10 +84,7 @@ impl Actor {
 
     fn start(&mut self, name: &str, attempt: u32, crashes: u32) {
         let Some(container) = records::container(&self.snapshot, name) else { return };
-        let mut connected = self.connected.clone();
-        if let Some(target) = self.processes_of_target(name) {
-            connected.namespaces.pid = Some(target);
-        }
+        let target = self.target(name);
         let record = self.snapshot.containers.entry(name.to_owned()).or_default();
         record.work = Some(Work::Starting);
         let newer = record.latest.as_ref().is_some_and(|latest| latest.attempt < attempt);
@@ -100,7 +95,8 @@ impl Actor {
             id: crate::identity::new_container_id(),
             attempt,
             crashes,
-            connected,
+            connected: self.connected.clone(),
+            target,
             volumes: self.volumes.clone(),
             obsolete,
             mailbox: self.mailbox.clone(),
@@ -112,16 +108,17 @@ impl Actor {
         self.spawn(kind, async move { Outcome::Started { container, id, result: job.run().await } });
     }
 
-    /// The processes that an ephemeral container is to see: those of the container that it names, while that runs.
-    fn processes_of_target(&self, name: &str) -> Option<PathBuf> {
+    /// The container whose processes an ephemeral one is to see, if it names one.
+    fn target(&self, name: &str) -> Option<Neighbour> {
         let is = |one: &&EphemeralContainer| {
             one.ephemeral_container_common.as_ref().is_some_and(|common| common.name == name)
         };
         let target = &self.snapshot.spec().ephemeral_containers.iter().find(is)?.target_container_name;
-        match self.snapshot.containers.get(target)?.latest.as_ref()?.state {
-            ContainerState::Running { pid, .. } => Some(format!("/proc/{pid}/ns/pid").into()),
-            _ => None,
+        if target.is_empty() {
+            return None;
         }
+        let latest = self.snapshot.containers.get(target).and_then(|record| record.latest.as_ref());
+        Some(Neighbour { name: target.clone(), id: latest.map(|latest| latest.id.clone()) })
     }
 
     fn stop(&mut self, name: &str, deadline: Timestamp, why: StopReason) {

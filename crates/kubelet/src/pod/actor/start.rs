@@ -40,10 +40,19 @@ pub(super) struct StartJob {
     pub(super) attempt: u32,
     pub(super) crashes: u32,
     pub(super) connected: Connected,
+    /// Whose processes it is to see.
+    pub(super) target: Option<Neighbour>,
     pub(super) volumes: BTreeMap<String, PathBuf>,
     /// An instance that is so old that nobody asks for it any more.
     pub(super) obsolete: Option<(String, u32)>,
     pub(super) mailbox: mpsc::Sender<Message>,
+}
+
+/// Another container of the pod.
+pub(super) struct Neighbour {
+    pub(super) name: String,
+    /// Its newest instance, where it has one.
+    pub(super) id: Option<String>,
 }
 
 fn failed(reason: &'static str, message: impl ToString) -> StartTrouble {
@@ -74,12 +83,21 @@ impl StartJob {
         phases.done("image");
         let turn = self.job.unless_stopped(host.starts.turn()).await?;
         phases.done("turn");
-        self.create(&image, &objects).await?;
+        // As late as can be: a process that ends leaves its number to others.
+        let target = self.process_of_target().await?;
+        self.create(&image, &objects, target).await?;
         phases.done("create");
         tracing::debug!(id, "container made in {phases}");
         if self.job.stop.is_cancelled() {
             host.runtime.abandon_container(id);
             return Err(StartTrouble::Cancelled);
+        }
+        let same = |found: Option<u32>| {
+            if found == target { Ok(()) } else { Err(self.target_not_running()) }
+        };
+        if let Err(trouble) = self.process_of_target().await.and_then(same) {
+            host.runtime.abandon_container(id);
+            return Err(trouble);
         }
         let status = match host.runtime.start_container(id).await {
             Ok(status) => status,
@@ -117,6 +135,25 @@ impl StartJob {
                 Err(failed("RunContainerError", error))
             }
         }
+    }
+
+    /// The first process of the container whose processes this one is to see, if it is to see any.
+    async fn process_of_target(&self) -> Result<Option<u32>, StartTrouble> {
+        let Some(target) = &self.target else { return Ok(None) };
+        let Some(id) = &target.id else { return Err(self.target_not_running()) };
+        match self.job.host.runtime.container_status(id).await.map(|status| status.state) {
+            Ok(ContainerState::Running { pid, .. }) => Ok(Some(pid)),
+            Ok(_) | Err(RuntimeError::NotFound { .. }) => Err(self.target_not_running()),
+            Err(error) => Err(failed("RuntimeUnavailable", error)),
+        }
+    }
+
+    /// It may be later.
+    fn target_not_running(&self) -> StartTrouble {
+        let name = self.target.as_ref().map_or("", |target| target.name.as_str());
+        let text = format!("target container {name:?} is not running");
+        self.event(Severity::Warning, "Failed", &format!("Error: {text}"));
+        failed("CreateContainerConfigError", text)
     }
 
     fn identity(&self) -> Identity {
@@ -205,7 +242,12 @@ impl StartJob {
         credentials::find(&secrets, &self.container.image)
     }
 
-    async fn create(&self, image: &ImageInfo, objects: &Objects) -> Result<(), StartTrouble> {
+    async fn create(
+        &self,
+        image: &ImageInfo,
+        objects: &Objects,
+        target: Option<u32>,
+    ) -> Result<(), StartTrouble> {
         let identity = &self.identity();
         let config_error = |error: &dyn ToString| {
             let text = error.to_string();
@@ -230,13 +272,17 @@ impl StartJob {
             files.push(("/etc/hostname".to_owned(), paths.hostname()));
         }
         let cgroup = host.cgroups.pod(&spec, &identity.pod_uid);
+        let mut namespaces = self.connected.namespaces.clone();
+        if let Some(pid) = target {
+            namespaces.pid = Some(format!("/proc/{pid}/ns/pid").into());
+        }
         let ingredients = Ingredients {
             identity,
             id: &self.id,
             env,
             image: &image.config,
             image_id: &image.id,
-            namespaces: self.connected.namespaces.clone(),
+            namespaces,
             volumes: &self.volumes,
             files,
             termination_log: &termination_log,
