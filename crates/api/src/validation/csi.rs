@@ -180,17 +180,21 @@ mod tests {
     use super::*;
     use crate::validation::common::texts;
 
-    fn driver_of(spec: Value) -> CsiDriver {
-        let mut driver: CsiDriver = serde_json::from_value(json!({ "spec": spec })).unwrap();
+    fn named(spec: &Value) -> Value {
+        json!({ "metadata": { "name": "disks.example.com" }, "spec": spec })
+    }
+
+    fn driver_of(spec: &Value) -> CsiDriver {
+        let mut driver: CsiDriver = serde_json::from_value(named(spec)).unwrap();
         crate::defaults::storage::csi_driver(&mut driver);
         driver
     }
 
     #[test]
     fn a_driver_says_what_it_needs() {
-        assert_eq!(driver(&driver_of(json!({}))), []);
+        assert_eq!(driver(&driver_of(&json!({}))), []);
         assert_eq!(
-            texts(&driver(&CsiDriver::default())),
+            texts(&driver(&serde_json::from_value(named(&Value::Null)).unwrap())),
             [
                 "spec.attachedRequired: Required value",
                 "spec.podInfoOnMount: Required value",
@@ -198,7 +202,7 @@ mod tests {
                 "spec.seLinuxMount: Required value",
             ]
         );
-        let wrong = driver_of(json!({
+        let wrong = driver_of(&json!({
             "fsGroupPolicy": "All", "volumeLifecycleModes": ["Forever"], "nodeAllocatableUpdatePeriodSeconds": 9,
             "serviceAccountTokenInSecrets": true,
         }));
@@ -218,8 +222,15 @@ mod tests {
     }
 
     #[test]
+    fn a_driver_is_named_as_others_name_it() {
+        let mut long = driver_of(&json!({}));
+        long.metadata.get_or_insert_default().name = "d".repeat(64);
+        assert_eq!(texts(&driver(&long)), ["name: Too long: may not be more than 63 bytes"]);
+    }
+
+    #[test]
     fn tokens_are_for_somebody_each() {
-        let with = |requests: Value| texts(&driver(&driver_of(json!({ "tokenRequests": requests }))));
+        let with = |requests: Value| texts(&driver(&driver_of(&json!({ "tokenRequests": requests }))));
         assert_eq!(
             with(json!([{ "audience": "" }, { "audience": "a", "expirationSeconds": 600 }])),
             Vec::<String>::new()
@@ -240,9 +251,9 @@ mod tests {
 
     #[test]
     fn how_a_driver_attaches_stays() {
-        let old = driver_of(json!({}));
-        assert_eq!(driver_update(&driver_of(json!({ "podInfoOnMount": true })), &old), []);
-        let new = driver_of(json!({ "attachRequired": false, "volumeLifecycleModes": ["Ephemeral"] }));
+        let old = driver_of(&json!({}));
+        assert_eq!(driver_update(&driver_of(&json!({ "podInfoOnMount": true })), &old), []);
+        let new = driver_of(&json!({ "attachRequired": false, "volumeLifecycleModes": ["Ephemeral"] }));
         assert_eq!(
             texts(&driver_update(&new, &old)),
             [

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gantry_api::field::{Error, Path};
 use gantry_api::meta::v1::{CreateOptions, ObjectMeta, UpdateOptions};
-use gantry_api::{Kind, Object, Resource, Subresource, validation};
+use gantry_api::{Kind, Object, Subresource, validation};
 
 use super::create::{check_kind, place};
 use super::modify::Next;

@@ -74,7 +74,12 @@ async fn an_update_creates_where_upstream_does() {
     let made = server.put(&format!("{leases}/a"), &lease("me")).await.ok(201);
     assert_eq!(made["spec"]["holderIdentity"], "me");
     assert!(made["metadata"]["uid"].is_string());
-    server.put(&format!("{leases}/a"), &lease("you")).await.ok(200);
+    // One that is there is replaced only by who has seen it.
+    let blind = server.put(&format!("{leases}/a"), &lease("you")).await;
+    blind.invalid(&[("metadata.resourceVersion", "FieldValueInvalid")]);
+    let mut seen = lease("you");
+    seen["metadata"]["resourceVersion"] = made["metadata"]["resourceVersion"].clone();
+    server.put(&format!("{leases}/a"), &seen).await.ok(200);
     for (path, body) in [
         ("/api/v1/namespaces/default/endpoints/a", json!({"metadata": {"name": "a"}})),
         ("/api/v1/namespaces/default/services/a", json!({"spec": {"ports": [{"port": 80}]}})),
