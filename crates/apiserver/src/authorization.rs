@@ -9,10 +9,12 @@ mod authorizer;
 pub(crate) mod bootstrap;
 pub(crate) mod escalation;
 mod followed;
+pub(crate) mod identity;
 mod node;
 pub(crate) mod rbac;
 mod requester;
 
 pub(crate) use attributes::Attributes;
 pub(crate) use authorizer::{Authorizer, Decision, MASTERS};
+pub(crate) use node::named_by;
 pub(crate) use requester::{Requester, authorize, authorize_selected};

@@ -202,6 +202,10 @@ impl Strategy for Pod {
         validation::pod::update(self, old)
     }
 
+    fn validate_status_update(&self, old: &Self) -> ErrorList {
+        validation::pod::annotations_update(self, old)
+    }
+
     fn selectable_fields(&self) -> Vec<(&'static str, String)> {
         fields::pod(self)
     }

@@ -17,7 +17,7 @@ pub(crate) use self::{
     handler::port,
     resources::{container_resource, quantity, requirements, resource_list},
     scheduling::{node_selector, tolerations},
-    update::update,
+    update::{annotations as annotations_update, update},
     volume::host_path,
 };
 

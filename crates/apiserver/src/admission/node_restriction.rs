@@ -1,12 +1,16 @@
-//! A node writes its own object, its own lease and its own pods.
+//! A node writes its own object, its own lease, its own pods and what it says of its own devices.
 //!
 //! The authorizer lets every node write nodes and pods, as it does not know the object; here the object is known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use gantry_api::coordination::v1::Lease;
-use gantry_api::core::v1::{Node, Pod};
+use gantry_api::core::v1::{Node, PersistentVolumeClaim, Pod};
+use gantry_api::resource::v1::ResourceSlice;
+use gantry_api::storage::v1::CsiNode;
 use gantry_api::{Object, Subresource};
+
+use crate::authorization::named_by;
 
 /// A pod that a kubelet makes known, which it runs of its own accord.
 const MIRROR: &str = "kubernetes.io/config.mirror";
@@ -45,8 +49,21 @@ pub(super) fn on_create(node: &str, object: &dyn Object) -> Verdict {
         return mirror(node, pod);
     } else if object.downcast_ref::<Lease>().is_some() && object.meta().name != node {
         return Err("can only access node lease with the same name as the requesting node".to_owned());
+    } else if object.downcast_ref::<CsiNode>().is_some() && object.meta().name != node {
+        return Err("can only access CSINode with the same name as the requesting node".to_owned());
+    } else if let Some(slice) = object.downcast_ref::<ResourceSlice>() {
+        return own_slice(node, slice);
     }
     Ok(())
+}
+
+fn own_slice(node: &str, slice: &ResourceSlice) -> Verdict {
+    let of = slice.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
+    if of == Some(node) {
+        Ok(())
+    } else {
+        Err("can only write ResourceSlice with the same NodeName as the requesting node".to_owned())
+    }
 }
 
 fn own(node: &str, name: &str) -> Verdict {
@@ -69,13 +86,20 @@ fn mirror(node: &str, pod: &Pod) -> Verdict {
     if !is_on(node, pod) {
         return Err(format!("node {node:?} can only create pods with spec.nodeName set to itself"));
     }
-    let owned =
-        matches!(meta.owner_references.as_slice(), [owner] if owner.kind == "Node" && owner.name == node);
+    let owned = matches!(meta.owner_references.as_slice(), [owner]
+        if owner.api_version == "v1" && owner.kind == "Node" && owner.name == node);
     if !owned {
         return Err(format!("node {node:?} can only create pods with an owner reference set to itself"));
     }
     if pod.spec.as_ref().is_some_and(|spec| !spec.service_account_name.is_empty()) {
         return Err(format!("node {node:?} can not create pods that reference a service account"));
+    }
+    // What its pods refer to, a node may read: it must not choose that itself.
+    if let Some(object) = named_by(pod).first() {
+        return Err(format!("node {node:?} can not create pods that reference the {object}"));
+    }
+    if pod.spec.as_ref().is_some_and(|spec| !spec.resource_claims.is_empty()) {
+        return Err(format!("node {node:?} can not create pods that reference resourceclaims"));
     }
     Ok(())
 }
@@ -89,6 +113,15 @@ pub(super) fn on_update(
 ) -> Verdict {
     if let (Some(new), Some(old)) = (new.downcast_ref::<Node>(), old.downcast_ref::<Node>()) {
         return on_node_update(node, new, old);
+    }
+    if let (Some(new), Some(old)) =
+        (new.downcast_ref::<PersistentVolumeClaim>(), old.downcast_ref::<PersistentVolumeClaim>())
+    {
+        return on_claim_update(node, new, old);
+    }
+    if let (Some(new), Some(old)) = (new.downcast_ref::<ResourceSlice>(), old.downcast_ref::<ResourceSlice>())
+    {
+        return own_slice(node, old).and_then(|()| own_slice(node, new));
     }
     if let (Some(Subresource::Status), Some(pod)) = (subresource, old.downcast_ref::<Pod>()) {
         if !is_on(node, pod) {
@@ -112,6 +145,10 @@ fn on_node_update(node: &str, new: &Node, old: &Node) -> Verdict {
     if taints(new) != taints(old) {
         return Err(format!("node {node:?} is not allowed to modify taints"));
     }
+    // They would say when it is to be deleted.
+    if meta.owner_references != before.owner_references {
+        return Err(format!("node {node:?} is not allowed to modify ownerReferences"));
+    }
     let labels = forbidden_labels(&meta.labels, &before.labels);
     if !labels.is_empty() {
         return Err(format!("is not allowed to modify labels: {}", labels.join(", ")));
@@ -119,8 +156,31 @@ fn on_node_update(node: &str, new: &Node, old: &Node) -> Verdict {
     Ok(())
 }
 
+/// A node says how large a volume has become, and nothing else of its claim.
+fn on_claim_update(node: &str, new: &PersistentVolumeClaim, old: &PersistentVolumeClaim) -> Verdict {
+    let others = |claim: &PersistentVolumeClaim| {
+        let mut claim = claim.clone();
+        claim.metadata.get_or_insert_default().resource_version.clear();
+        let status = claim.status.get_or_insert_default();
+        status.capacity.clear();
+        status.conditions.clear();
+        status.allocated_resources.clear();
+        status.allocated_resource_statuses.clear();
+        claim
+    };
+    if others(new) == others(old) {
+        Ok(())
+    } else {
+        let only = "status.capacity, status.conditions and status.allocatedResources";
+        Err(format!("node {node:?} is not allowed to update fields other than {only}"))
+    }
+}
+
 /// Whether the node may delete the object.
 pub(super) fn on_delete(node: &str, old: &dyn Object) -> Verdict {
+    if let Some(slice) = old.downcast_ref::<ResourceSlice>() {
+        return own_slice(node, slice);
+    }
     match old.downcast_ref::<Pod>() {
         Some(pod) if !is_on(node, pod) => {
             Err(format!("node {node:?} can only delete pods with spec.nodeName set to itself"))
@@ -183,6 +243,13 @@ mod tests {
             r#"node "n1" is not allowed to modify taints"#
         );
         assert_eq!(on_update("n1", status, &tainted, &tainted), Ok(()));
+        let mut owned = own.clone();
+        let owner = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "c", "uid": "u"}]);
+        owned.metadata.as_mut().unwrap().owner_references = serde_json::from_value(owner).unwrap();
+        assert_eq!(
+            on_update("n1", None, &owned, &own).unwrap_err(),
+            r#"node "n1" is not allowed to modify ownerReferences"#
+        );
         let lease: Lease = serde_json::from_value(json!({"metadata": {"name": "n2"}})).unwrap();
         assert!(on_create("n1", &lease).is_err() && on_create("n2", &lease).is_ok());
     }
@@ -202,6 +269,22 @@ mod tests {
         let mut wrong = mirror.clone();
         wrong["spec"]["serviceAccountName"] = json!("sa");
         assert!(on_create("n1", &pod(wrong)).unwrap_err().contains("reference a service account"));
+        for (volume, named) in [
+            (json!({"secret": {"secretName": "s"}}), "the Secret "),
+            (json!({"configMap": {"name": "c"}}), "the ConfigMap "),
+            (json!({"persistentVolumeClaim": {"claimName": "d"}}), "the Claim "),
+        ] {
+            let mut wrong = mirror.clone();
+            wrong["spec"]["volumes"] = json!([volume]);
+            wrong["spec"]["volumes"][0]["name"] = json!("v");
+            assert!(on_create("n1", &pod(wrong)).unwrap_err().contains(named), "{named}");
+        }
+        let mut wrong = mirror.clone();
+        wrong["spec"]["resourceClaims"] = json!([{"name": "r", "resourceClaimName": "r"}]);
+        assert!(on_create("n1", &pod(wrong)).unwrap_err().contains("reference resourceclaims"));
+        let mut wrong = mirror.clone();
+        wrong["metadata"]["ownerReferences"][0]["apiVersion"] = json!("example.com/v1");
+        assert!(on_create("n1", &pod(wrong)).unwrap_err().contains("an owner reference"));
         let mut wrong = mirror;
         wrong["metadata"]["ownerReferences"] = json!([]);
         assert!(on_create("n1", &pod(wrong)).unwrap_err().contains("an owner reference"));
@@ -215,5 +298,34 @@ mod tests {
         assert!(on_update("n1", status, &labelled, &plain).unwrap_err().contains("cannot update labels"));
         assert_eq!(on_delete("n1", &plain), Ok(()));
         assert!(on_delete("n2", &plain).unwrap_err().contains("can only delete pods"));
+    }
+
+    #[test]
+    fn a_node_says_how_large_a_volume_is() {
+        let claim = |status: Value| -> PersistentVolumeClaim {
+            serde_json::from_value(json!({"metadata": {"name": "c"}, "status": status})).unwrap()
+        };
+        let old = claim(json!({"phase": "Bound", "capacity": {"storage": "1Gi"}}));
+        let status = Some(Subresource::Status);
+        let larger = claim(json!({"phase": "Bound", "capacity": {"storage": "2Gi"}}));
+        assert_eq!(on_update("n1", status, &larger, &old), Ok(()));
+        let lost = claim(json!({"phase": "Lost", "capacity": {"storage": "1Gi"}}));
+        assert!(on_update("n1", status, &lost, &old).unwrap_err().contains("fields other than"));
+    }
+
+    #[test]
+    fn a_node_writes_what_its_devices_are() {
+        let csi: CsiNode = serde_json::from_value(json!({"metadata": {"name": "n1"}})).unwrap();
+        assert!(on_create("n1", &csi).is_ok() && on_create("n2", &csi).is_err());
+        let slice = json!({"metadata": {"name": "s"}, "spec": {"nodeName": "n1", "driver": "d"}});
+        let own: ResourceSlice = serde_json::from_value(slice).unwrap();
+        let all = json!({"metadata": {"name": "s"}, "spec": {"allNodes": true, "driver": "d"}});
+        let all: ResourceSlice = serde_json::from_value(all).unwrap();
+        assert_eq!(on_create("n1", &own), Ok(()));
+        assert_eq!(on_update("n1", None, &own, &own), Ok(()));
+        assert_eq!(on_delete("n1", &own), Ok(()));
+        assert!(on_create("n2", &own).is_err() && on_create("n1", &all).is_err());
+        assert!(on_update("n1", None, &own, &all).is_err() && on_update("n1", None, &all, &own).is_err());
+        assert!(on_delete("n2", &own).is_err() && on_delete("n1", &all).is_err());
     }
 }

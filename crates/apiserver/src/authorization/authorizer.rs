@@ -8,7 +8,7 @@ use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::bootstrap::Defaults;
 use super::followed::{Nodes, Roles};
-use super::rbac::{Missing, Policy};
+use super::rbac::{Grant, Missing, Policy};
 use super::{Attributes, node};
 use crate::pipeline::{User, is_health};
 use crate::status::ApiError;
@@ -66,7 +66,7 @@ impl Authorizer {
         attributes: &Attributes<'_>,
         fields: Option<&FieldSelector>,
     ) -> Result<(), ApiError> {
-        let decision = self.decide(user, attributes, fields);
+        let decision = self.decide(user, attributes, fields, false);
         if decision.allowed {
             return Ok(());
         }
@@ -77,13 +77,18 @@ impl Authorizer {
         Err(attributes.forbidden(&user.name, &decision.reason))
     }
 
-    /// Decides about a request.
+    /// Decides about a request. Why it is permitted is said where `tell` is: only reviews ask for that.
     pub(crate) fn decide(
         &self,
         user: &User,
         attributes: &Attributes<'_>,
         fields: Option<&FieldSelector>,
+        tell: bool,
     ) -> Decision {
+        let by = |grant: &Grant<'_>| {
+            let reason = if tell { format!("RBAC: allowed by {grant}") } else { String::new() };
+            Decision { allowed: true, reason }
+        };
         if user.is_in(MASTERS) {
             return Decision { allowed: true, reason: String::new() };
         }
@@ -102,14 +107,14 @@ impl Authorizer {
         }
         let roles = self.roles();
         match roles.policy.decide(user, attributes) {
-            Ok(grant) => return Decision { allowed: true, reason: format!("RBAC: allowed by {grant}") },
+            Ok(grant) => return by(&grant),
             Err(missing) => reasons.push(not_found(&missing)),
         }
         if !self.is_settled()
             && roles.is_fresh()
             && let Ok(grant) = self.defaults.decide(user, attributes)
         {
-            return Decision { allowed: true, reason: format!("RBAC: allowed by {grant}") };
+            return by(&grant);
         }
         reasons.retain(|reason| !reason.is_empty());
         Decision { allowed: false, reason: reasons.join("\n") }

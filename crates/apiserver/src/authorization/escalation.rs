@@ -100,7 +100,7 @@ impl Check<'_> {
             namespace: &self.meta.namespace,
             name,
         };
-        self.requester.authorizer().decide(self.requester.user(), &attributes, None).allowed
+        self.requester.authorizer().decide(self.requester.user(), &attributes, None, false).allowed
     }
 
     /// Whether who asks has all these rights.

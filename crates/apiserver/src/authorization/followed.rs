@@ -7,6 +7,7 @@ use gantry_api::Resource;
 use gantry_api::core::v1::{PersistentVolumeClaim, Pod};
 use gantry_api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding};
 
+use super::identity::identity;
 use super::node::graph::Graph;
 use super::rbac::{Binding, Policy};
 use crate::cache::{Entry, Follower, Step};
@@ -158,9 +159,10 @@ impl Nodes {
             Step::Put(entry) => {
                 let node = entry.field("spec.nodeName").unwrap_or_default();
                 // Most changes are of a status: those need not be decoded.
+                let current = || identity(entry).is_ok_and(|it| graph.is_current(entry.key(), node, &it));
                 if node.is_empty() {
                     graph.remove_pod(entry.key());
-                } else if !graph.has_pod(entry.key(), node) {
+                } else if !current() {
                     read(entry, |pod: &Pod| graph.set_pod(entry.key(), node, pod));
                 }
             }

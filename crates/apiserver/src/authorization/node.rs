@@ -3,6 +3,8 @@
 pub(crate) mod graph;
 mod references;
 
+pub(crate) use self::references::named_by;
+
 use gantry_api::rbac::v1::PolicyRule;
 use gantry_api::selector::FieldSelector;
 
@@ -72,6 +74,12 @@ impl Asking<'_> {
             ("coordination.k8s.io", "leases") => self.lease(request),
             ("", "nodes") => self.nodes(request),
             ("", "pods") => self.pods(request, fields),
+            ("storage.k8s.io", "csinodes") => self.csi_node(request),
+            ("resource.k8s.io", "resourceslices") => self.slices(request, fields),
+            // Whose they are is not known here, so that they are no node's.
+            ("storage.k8s.io", "volumeattachments") | ("resource.k8s.io", "resourceclaims") => {
+                self.related(false)
+            }
             _ => self.by_rules(attributes),
         }
     }
@@ -153,6 +161,36 @@ impl Asking<'_> {
             return no("can only access node lease with the same name as the requesting node");
         }
         Ok(())
+    }
+
+    fn csi_node(&self, request: Request<'_>) -> Verdict {
+        let Request { verb, subresource, name, .. } = request;
+        if !subresource.is_empty() {
+            return no("cannot authorize CSINode subresources");
+        }
+        if !matches!(verb, "get" | "create" | "update" | "patch" | "delete") {
+            return no("can only get, create, update, patch, or delete a CSINode");
+        }
+        // A creation has no name yet: admission asks for it.
+        if verb != "create" && name != self.node {
+            return no("can only access CSINode with the same name as the requesting node");
+        }
+        Ok(())
+    }
+
+    fn slices(&self, request: Request<'_>, fields: Option<&FieldSelector>) -> Verdict {
+        match (request.subresource, request.verb) {
+            ("", "list" | "watch" | "deletecollection") => {
+                let own = fields.and_then(|fields| fields.exact("spec.nodeName")) == Some(self.node);
+                let text =
+                    "can only list/watch/deletecollection resourceslices with spec.nodeName field selector";
+                if own { Ok(()) } else { no(text) }
+            }
+            // Whose slices those are, is admission's question.
+            ("", "create" | "update" | "patch" | "delete") => Ok(()),
+            // Nor is it known of one: a node finds its own by the selector.
+            _ => self.related(false),
+        }
     }
 
     fn nodes(&self, request: Request<'_>) -> Verdict {
@@ -275,5 +313,29 @@ mod tests {
         assert_eq!(ask("create", "events", "a", "", ""), Ok(()));
         assert_eq!(refused("create", "pods/exec", "a", "x"), "");
         assert_eq!(refused("create", "apps:deployments", "a", ""), "");
+    }
+
+    #[test]
+    fn a_node_has_its_own_devices() {
+        let csi = "storage.k8s.io:csinodes";
+        assert_eq!(ask("create", csi, "", "", ""), Ok(()));
+        assert_eq!(ask("patch", csi, "", "n1", ""), Ok(()));
+        assert_eq!(
+            refused("delete", csi, "", "n2"),
+            "can only access CSINode with the same name as the requesting node"
+        );
+        assert_eq!(refused("list", csi, "", ""), "can only get, create, update, patch, or delete a CSINode");
+        let slices = "resource.k8s.io:resourceslices";
+        for verb in ["list", "watch", "deletecollection"] {
+            assert_eq!(ask(verb, slices, "", "", "spec.nodeName=n1"), Ok(()), "{verb}");
+            assert!(ask(verb, slices, "", "", "spec.nodeName=n2").is_err(), "{verb}");
+            assert!(ask(verb, slices, "", "", "").is_err(), "{verb}");
+        }
+        assert_eq!(ask("create", slices, "", "", ""), Ok(()));
+        assert_eq!(ask("delete", slices, "", "s", ""), Ok(()));
+        let unrelated = "no relationship found between node 'n1' and this object";
+        assert_eq!(refused("get", slices, "", "s"), unrelated);
+        assert_eq!(refused("get", "resource.k8s.io:resourceclaims", "a", "c"), unrelated);
+        assert_eq!(refused("get", "storage.k8s.io:volumeattachments", "", "v"), unrelated);
     }
 }

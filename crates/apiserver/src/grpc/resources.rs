@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use gantry_api::Subresource;
 use gantry_api::grpc::api::{self, resources_server::Resources};
 use gantry_api::meta::v1::{CreateOptions, DeleteOptions, PatchOptions, UpdateOptions};
-use gantry_api::{Subresource, registry};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -284,8 +284,11 @@ impl Resources for Service {
         let reference = request.r#ref.unwrap_or_default();
         let one = !reference.name.is_empty();
         let verb = if one { "get" } else { "list" };
-        let (target, _) =
+        let (target, subresource) =
             resolve_selected(&self.verbs, &user, verb, Some(reference), &options.field_selector)?;
+        if let Some(subresource) = subresource {
+            return Err(unsupported(&target, subresource, "table").into());
+        }
         let json = if one {
             let entry = self.verbs.get(&target, &Default::default()).await?;
             table::of_entry(&entry, table::IncludeObject::Metadata)?

@@ -2,7 +2,7 @@
 
 use gantry_api::grpc::api::ResourceRef;
 use gantry_api::selector::FieldSelector;
-use gantry_api::{Kind, Subresource, registry};
+use gantry_api::{Kind, Subresource};
 
 use crate::authorization::{Attributes, Requester, authorize_selected};
 use crate::status::{ApiError, Reason};
@@ -60,6 +60,7 @@ pub(super) fn resolve_selected(
         "" => None,
         sub => Some(find(kind, sub)?),
     };
+    check_subresource(kind, verb, subresource)?;
     Ok((Target { kind, namespace, name }, subresource))
 }
 
@@ -78,6 +79,17 @@ fn find(kind: &'static Kind, name: &str) -> Result<Subresource, ApiError> {
     })
 }
 
+/// A subresource is one object's. Who may read those of all objects may not read the objects for that.
+fn check_subresource(kind: &Kind, verb: &str, subresource: Option<Subresource>) -> Result<(), ApiError> {
+    match subresource {
+        Some(sub) if matches!(verb, "list" | "watch" | "deletecollection") => {
+            let what = format!("{verb} of the subresource {}", sub.name());
+            Err(ApiError::method_not_allowed(kind, &what))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn check_place(kind: &Kind, verb: &str, namespace: &str, name: &str) -> Result<(), ApiError> {
     let across = matches!(verb, "list" | "watch");
     if !kind.namespaced() && !namespace.is_empty() {
@@ -93,4 +105,22 @@ fn check_place(kind: &Kind, verb: &str, namespace: &str, name: &str) -> Result<(
         return Err(ApiError::bad_request("name is required"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use gantry_api::Resource as _;
+    use gantry_api::core::v1::Pod;
+
+    use super::*;
+
+    #[test]
+    fn a_collection_has_no_subresources() {
+        for verb in ["list", "watch", "deletecollection"] {
+            let error = check_subresource(Pod::kind(), verb, Some(Subresource::Log)).unwrap_err();
+            assert_eq!(error.reason(), Reason::MethodNotAllowed, "{verb}");
+            assert!(check_subresource(Pod::kind(), verb, None).is_ok(), "{verb}");
+        }
+        assert!(check_subresource(Pod::kind(), "get", Some(Subresource::Status)).is_ok());
+    }
 }

@@ -78,6 +78,16 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// Whether the user is one of the cluster's own components. Service accounts are what anybody's pods run as, save those
+/// of the cluster's own namespace.
+fn is_component(user: &User) -> bool {
+    let own = match user.name.strip_prefix("system:serviceaccount:") {
+        Some(account) => account.starts_with("kube-system:"),
+        None => user.name.starts_with("system:"),
+    };
+    own && user.is_authenticated()
+}
+
 impl Middleware for InFlight {
     async fn call(self, request: Request<Body>, next: impl Next) -> Response<Body> {
         let class = Class::of(&request);
@@ -85,7 +95,7 @@ impl Middleware for InFlight {
             return run(next, request).await;
         }
         let user = request.extensions().get::<Arc<User>>();
-        let system = user.is_some_and(|user| user.name.starts_with("system:") && user.is_authenticated());
+        let system = user.is_some_and(|user| is_component(user));
         let pools = if system { &self.system } else { &self.others };
         let pool = if class.mutating { &pools.writes } else { &pools.reads };
         let Some(_place) = pool.enter().await else {
@@ -100,6 +110,21 @@ impl Middleware for InFlight {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_clusters_own_components_have_places() {
+        for (name, own) in [
+            ("system:node:n1", true),
+            ("system:kube-scheduler", true),
+            ("system:serviceaccount:kube-system:robot", true),
+            ("system:serviceaccount:default:robot", false),
+            ("system:serviceaccount:kube-systems:robot", false),
+            ("jane", false),
+        ] {
+            assert_eq!(is_component(&User::authenticated(name, [])), own, "{name}");
+        }
+        assert!(!is_component(&User::anonymous()));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_full_pool_queues_and_then_sends_away() {

@@ -60,7 +60,11 @@ pub(super) async fn handle(
             group: &path.group,
             resource: &path.resource,
             subresource: &path.subresource,
-            namespace: if path.resource == "namespaces" { &path.name } else { &path.namespace },
+            namespace: if path.group.is_empty() && path.resource == "namespaces" {
+                &path.name
+            } else {
+                &path.namespace
+            },
             name: match selected {
                 // Who lists or watches one object is asked about that object.
                 Some(name) if path.name.is_empty() && verb != "create" && is_segment(name) => name,

@@ -46,7 +46,7 @@ pub(super) fn decide(
             path: path.map_or("", |path| &path.path),
         },
     };
-    let Decision { allowed, reason } = authorizer.decide(user, &attributes, fields.as_ref());
+    let Decision { allowed, reason } = authorizer.decide(user, &attributes, fields.as_ref(), true);
     SubjectAccessReviewStatus { allowed, reason, ..SubjectAccessReviewStatus::default() }
 }
 

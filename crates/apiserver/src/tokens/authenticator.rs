@@ -1,6 +1,7 @@
 //! Whose a token is.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use gantry_api::Resource;
 use gantry_api::core::v1::{Node, Pod, Secret, ServiceAccount};
@@ -9,9 +10,13 @@ use jiff::Timestamp;
 use super::Issuer;
 use super::claims::{Claims, Found, Reference, check_object};
 use super::file::StaticTokens;
+use crate::authorization::identity::identity;
 use crate::pipeline::User;
 use crate::status::ApiError;
 use crate::verbs::Verbs;
+
+/// How often it is told at most that tokens are used after their time, in seconds: such clients do so all the time.
+const TELL_EVERY: i64 = 60;
 
 /// Whose a token is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,11 +31,13 @@ pub(crate) struct Authenticator {
     verbs: Arc<Verbs>,
     issuer: Option<Arc<Issuer>>,
     file: StaticTokens,
+    /// When it was told last that a token is used after its time.
+    told: AtomicI64,
 }
 
 impl Authenticator {
     pub(crate) fn new(verbs: Arc<Verbs>, issuer: Option<Arc<Issuer>>, file: StaticTokens) -> Self {
-        Self { verbs, issuer, file }
+        Self { verbs, issuer, file, told: AtomicI64::new(0) }
     }
 
     /// What signs tokens, where something does.
@@ -45,8 +52,11 @@ impl Authenticator {
         let wanted = if audiences.is_empty() { own } else { audiences };
         if let Some(user) = self.file.get(token) {
             // What such a token says of audiences is nothing: it is for the API.
-            let audiences = wanted.iter().filter(|one| own.contains(one)).cloned().collect();
-            return Ok(Some(Known { user: user.clone(), audiences }));
+            let fitting: Vec<String> = wanted.iter().filter(|one| own.contains(one)).cloned().collect();
+            if fitting.is_empty() && !audiences.is_empty() {
+                return Ok(None);
+            }
+            return Ok(Some(Known { user: user.clone(), audiences: fitting }));
         }
         let Some(issuer) = &self.issuer else { return Ok(None) };
         let Some(claims) = issuer.verify(token) else { return Ok(None) };
@@ -68,7 +78,21 @@ impl Authenticator {
         if private.pod.is_none() {
             self.object::<Node>("node", "", private.node.as_ref(), now).await?;
         }
+        if private.warnafter.is_some_and(|at| now > at) {
+            self.tell_stale(claims, now);
+        }
         Ok(())
+    }
+
+    /// Says that a client does not renew its token: with the usual time of a token it would be refused.
+    fn tell_stale(&self, claims: &Claims, now: i64) {
+        let before = self.told.load(Ordering::Relaxed);
+        if now.saturating_sub(before) < TELL_EVERY {
+            return;
+        }
+        self.told.store(now, Ordering::Relaxed);
+        let pod = claims.private.pod.as_ref().map_or("", |pod| pod.name.as_str());
+        tracing::warn!(account = %claims.sub, pod, "a token is used after its time: its client does not renew it");
     }
 
     async fn object<T: Resource>(
@@ -93,11 +117,7 @@ impl Authenticator {
             None => cache.get(&key).await?,
         };
         let Some(entry) = entry else { return Ok(None) };
-        let object = entry.object()?;
-        let meta = object.meta();
-        Ok(Some(Found {
-            uid: meta.uid.clone(),
-            deleted: meta.deletion_timestamp.as_ref().map(|time| time.seconds),
-        }))
+        let found = identity(&entry)?;
+        Ok(Some(Found { deleted: found.deletion_timestamp.map(|time| time.seconds), uid: found.uid }))
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gantry_api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestStatus};
-use gantry_api::core::v1::{Node, Pod, Secret, ServiceAccount};
+use gantry_api::core::v1::{Node, Pod, PodSpec, Secret, ServiceAccount};
 use gantry_api::field::{Error, ErrorList, Path};
 use gantry_api::meta::v1::{GetOptions, ObjectMeta};
 use gantry_api::scalars::Time;
@@ -53,11 +53,15 @@ pub(crate) async fn create(
     let account = Reference { name: target.name.clone(), uid };
     let mut private =
         Private { namespace: target.namespace.clone(), serviceaccount: account, ..Private::default() };
-    if let Some(object) = &spec.bound_object_ref {
-        bind(verbs, target, object, &mut private).await?;
-    }
+    let of_pod = match &spec.bound_object_ref {
+        Some(object) => bind(verbs, target, object, &mut private).await?,
+        None => Vec::new(),
+    };
     if let Some(node) = requester.user().node() {
-        of_node(node, &private).map_err(|detail| ApiError::forbidden(target.kind, &target.name, &detail))?;
+        let with_uid = spec.bound_object_ref.as_ref().is_some_and(|object| !object.uid.is_empty());
+        of_node(node, &private, with_uid)
+            .and_then(|()| for_whom(&spec.audiences, issuer.audiences(), &of_pod))
+            .map_err(|detail| ApiError::forbidden(target.kind, &target.name, &detail))?;
     }
     let now = Timestamp::now().as_second();
     let own = spec.audiences == issuer.audiences();
@@ -134,15 +138,34 @@ fn claims(
     }
 }
 
-/// What a node may ask for: tokens of its pods.
-fn of_node(node: &str, private: &Private) -> Result<(), String> {
+/// What a node may ask for: tokens of its pods, as it knows them.
+fn of_node(node: &str, private: &Private, with_uid: bool) -> Result<(), String> {
     if private.pod.is_none() {
         return Err("node requested token not bound to a pod".to_owned());
+    }
+    if !with_uid {
+        return Err("node requested token with a pod binding without a uid".to_owned());
     }
     if private.node.as_ref().is_none_or(|of| of.name != node) {
         return Err("node requested token bound to a pod scheduled on a different node".to_owned());
     }
     Ok(())
+}
+
+/// For whom a node may ask: for the API, and for those whom the pod's volumes name.
+fn for_whom(wanted: &[String], own: &[String], of_pod: &[String]) -> Result<(), String> {
+    match wanted.iter().find(|one| !own.contains(one) && !of_pod.contains(one)) {
+        Some(other) => Err(format!("audience {other:?} not found in pod spec volume")),
+        None => Ok(()),
+    }
+}
+
+/// For whom a pod's volumes have tokens.
+fn audiences_of(spec: &PodSpec) -> Vec<String> {
+    let sources = spec.volumes.iter().filter_map(|volume| volume.volume_source.as_ref());
+    let parts = sources.filter_map(|source| source.projected.as_ref()).flat_map(|all| &all.sources);
+    let tokens = parts.filter_map(|part| part.service_account_token.as_ref());
+    tokens.map(|token| token.audience.clone()).collect()
 }
 
 async fn get<T: Resource>(verbs: &Verbs, namespace: &str, name: &str) -> Result<Box<dyn Object>, ApiError> {
@@ -151,13 +174,13 @@ async fn get<T: Resource>(verbs: &Verbs, namespace: &str, name: &str) -> Result<
     verbs.get(&target, &GetOptions::default()).await?.object()
 }
 
-/// Binds a token to an object: it dies with it.
+/// Binds a token to an object: it dies with it. Gives back for whom a pod's volumes have tokens.
 async fn bind(
     verbs: &Verbs,
     target: &Target,
     object: &BoundObjectReference,
     private: &mut Private,
-) -> Result<(), ApiError> {
+) -> Result<Vec<String>, ApiError> {
     let BoundObjectReference { kind, api_version, name, uid } = object;
     if api_version != "v1" || !matches!(kind.as_str(), "Pod" | "Secret" | "Node") {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
@@ -178,6 +201,7 @@ async fn bind(
         return Err(ApiError::conflict(found.kind(), name, &detail));
     }
     let reference = Some(Reference { name: name.clone(), uid: is });
+    let mut audiences = Vec::new();
     match kind.as_str() {
         "Secret" => private.secret = reference,
         "Node" => private.node = reference,
@@ -190,12 +214,13 @@ async fn bind(
                 )));
             }
             private.pod = reference;
+            audiences = audiences_of(&spec);
             if !spec.node_name.is_empty() {
                 private.node = Some(node_of(verbs, spec.node_name).await?);
             }
         }
     }
-    Ok(())
+    Ok(audiences)
 }
 
 /// A node that is not there is named all the same.
@@ -246,10 +271,31 @@ mod tests {
     fn a_node_asks_for_its_pods() {
         let reference = |name: &str| Some(Reference { name: name.into(), uid: "u".into() });
         let mut private = Private::default();
-        assert!(of_node("n1", &private).unwrap_err().contains("not bound to a pod"));
+        assert!(of_node("n1", &private, true).unwrap_err().contains("not bound to a pod"));
         private.pod = reference("p");
-        assert!(of_node("n1", &private).unwrap_err().contains("a different node"));
+        assert!(of_node("n1", &private, true).unwrap_err().contains("a different node"));
         private.node = reference("n1");
-        assert_eq!(of_node("n1", &private), Ok(()));
+        assert!(of_node("n1", &private, false).unwrap_err().contains("without a uid"));
+        assert_eq!(of_node("n1", &private, true), Ok(()));
+    }
+
+    #[test]
+    fn a_node_asks_for_those_whom_the_pod_names() {
+        let spec: PodSpec = serde_json::from_value(serde_json::json!({"volumes": [
+            {"name": "a", "emptyDir": {}},
+            {"name": "t", "projected": {"sources": [
+                {"serviceAccountToken": {"audience": "vault", "path": "t"}}, {"secret": {"name": "s"}},
+            ]}},
+        ]}))
+        .unwrap();
+        let of_pod = audiences_of(&spec);
+        assert_eq!(of_pod, ["vault"]);
+        let list = |text: &str| vec![text.to_owned()];
+        assert_eq!(for_whom(&list("api"), &list("api"), &of_pod), Ok(()));
+        assert_eq!(for_whom(&list("vault"), &list("api"), &of_pod), Ok(()));
+        assert_eq!(
+            for_whom(&list("bank"), &list("api"), &of_pod).unwrap_err(),
+            r#"audience "bank" not found in pod spec volume"#
+        );
     }
 }

@@ -16,6 +16,7 @@ use prost::Message as _;
 
 use super::modify::Next;
 use super::{Target, Verbs, options};
+use crate::admission;
 use crate::status::{ApiError, Reason};
 
 /// How often an eviction is tried while others change the pod, and the pause between.
@@ -64,6 +65,8 @@ impl Verbs {
             left -= 1;
             let entry = self.get(target, &GetOptions::default()).await?;
             let pod = Pod::decode(entry.bytes()).map_err(ApiError::internal)?;
+            // Who may not delete it must not spend its budget, nor mark it.
+            admission::may_delete(&pod)?;
             let mut options = wish.clone();
             match course(&pod) {
                 Course::AskBudget => return Ok(Some(pod)),
@@ -145,6 +148,8 @@ impl Verbs {
             let marked = self
                 .modify(target, false, |old| {
                     check_preconditions(old.meta(), wish)?;
+                    // It may be another of its name by now.
+                    admission::may_delete(old)?;
                     let mut new = old.clone_object();
                     if let Some(pod) = new.downcast_mut::<Pod>() {
                         mark(pod, Time::now());

@@ -87,6 +87,23 @@ async fn a_budget_is_spent() {
 }
 
 #[tokio::test]
+async fn who_may_not_delete_a_pod_spends_no_budget() {
+    let server = Server::start().await;
+    run(&server, "a", true).await;
+    budget(&server, "x", json!({"minAvailable": 0}), 1, 1, 0).await;
+    let path = format!("{PODS}/a/eviction");
+    let other = server.client("system:node:other", &["system:nodes"]);
+    other.post(&path, &eviction("a")).await.fails_with(403, "Forbidden", "can only delete pods");
+    let left = server.get(&format!("{BUDGETS}/x")).await.ok(200);
+    assert_eq!(left["status"]["disruptionsAllowed"], 1);
+    let pod = server.get(&format!("{PODS}/a")).await.ok(200);
+    assert!(pod["metadata"]["deletionTimestamp"].is_null(), "{pod}");
+    let conditions = pod["status"]["conditions"].as_array().unwrap();
+    assert!(!conditions.iter().any(|one| one["type"] == "DisruptionTarget"), "{pod}");
+    server.client("system:node:n", &["system:nodes"]).post(&path, &eviction("a")).await.ok(201);
+}
+
+#[tokio::test]
 async fn a_budget_that_nobody_has_seen_yet_asks_to_come_back() {
     let server = Server::start().await;
     run(&server, "a", true).await;

@@ -94,4 +94,33 @@ async fn a_node_writes_its_own_objects() {
         json!([{"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u", "controller": true}]);
     mirror["spec"]["nodeName"] = json!("n1");
     one.post(PODS, &mirror).await.ok(201);
+    // It stays what it is: else its node could read what it refers to.
+    let path = format!("{PODS}/static");
+    let field = "metadata.annotations[kubernetes.io/config.mirror]";
+    let change = json!({"metadata": {"annotations": {"kubernetes.io/config.mirror": null}}});
+    server.patch(&path, MERGE, &change).await.invalid(&[(field, "FieldValueForbidden")]);
+    let status = one.patch(&format!("{path}/status"), MERGE, &change).await;
+    status.invalid(&[(field, "FieldValueForbidden")]);
+    mirror["metadata"]["name"] = json!("greedy");
+    mirror["spec"]["volumes"] = json!([{"name": "s", "secret": {"secretName": "s"}}]);
+    let greedy = one.post(PODS, &mirror).await;
+    greedy.fails_with(403, "Forbidden", "can not create pods that reference the Secret");
+}
+
+#[tokio::test]
+async fn a_node_reaches_its_own_devices() {
+    let server = Server::start().await;
+    let one = server.client("system:node:n1", &["system:nodes"]);
+    let csi = "/apis/storage.k8s.io/v1/csinodes";
+    let slices = "/apis/resource.k8s.io/v1/resourceslices";
+    one.get(&format!("{csi}/n1")).await.fails(404, "NotFound");
+    one.get(&format!("{csi}/n2")).await.fails(403, "Forbidden");
+    one.get(csi).await.fails(403, "Forbidden");
+    one.get(&format!("{slices}?fieldSelector=spec.nodeName%3Dn1")).await.ok(200);
+    one.get(&format!("{slices}?fieldSelector=spec.nodeName%3Dn2")).await.fails(403, "Forbidden");
+    one.get(slices).await.fails(403, "Forbidden");
+    one.delete(slices).await.fails(403, "Forbidden");
+    let claim = "/apis/resource.k8s.io/v1/namespaces/default/resourceclaims/c";
+    one.get(claim).await.fails(403, "Forbidden");
+    one.get("/apis/storage.k8s.io/v1/volumeattachments/v").await.fails(403, "Forbidden");
 }

@@ -173,6 +173,9 @@ async fn the_default_roles_are_there() {
     proxy.delete("/api/v1/namespaces/default/services/x").await.fails(403, "Forbidden");
     let dns = server.client("system:dns", &[]);
     dns.get("/api/v1/namespaces/kube-system/services/x").await.fails(404, "NotFound");
+    dns.delete("/api/v1/namespaces/kube-system/services/x").await.fails(404, "NotFound");
+    dns.get("/api/v1/namespaces/default/services/x").await.fails(404, "NotFound");
+    dns.delete("/api/v1/namespaces/default/services/x").await.fails(403, "Forbidden");
     let manager = server.client("system:kube-controller-manager", &[]);
     manager.get("/api/v1/secrets").await.ok(200);
     let answer = manager.call(Method::GET, "/metrics").send().await;

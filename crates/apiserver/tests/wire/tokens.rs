@@ -110,6 +110,10 @@ async fn a_token_dies_with_what_it_is_bound_to() {
     let node = server.client("system:node:n1", &["system:nodes"]);
     let ask = json!({"spec": {"boundObjectRef": bound}});
     node.post(TOKEN, &ask).await.ok(201);
+    let unsure = json!({"spec": {"boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": "a"}}});
+    node.post(TOKEN, &unsure).await.fails_with(403, "Forbidden", "a pod binding without a uid");
+    let vault = json!({"spec": {"boundObjectRef": bound, "audiences": ["vault"]}});
+    node.post(TOKEN, &vault).await.fails_with(403, "Forbidden", "not found in pod spec volume");
     node.post(TOKEN, &json!({})).await.fails_with(403, "Forbidden", "token not bound to a pod");
     server.client("system:node:n2", &["system:nodes"]).post(TOKEN, &ask).await.fails(403, "Forbidden");
 
@@ -173,6 +177,12 @@ async fn tokens_of_a_file_are_users() {
         json!({"username": "jane", "uid": "7", "groups": ["dev", "system:authenticated"]})
     );
     with(&server.anonymous(), Method::POST, WHO, "secret-of-joe").await.fails(401, "Unauthorized");
+    // They are for the API alone.
+    for (audience, fits) in [(ISSUER, json!(true)), ("other", json!(null))] {
+        let review = json!({"spec": {"token": "secret-of-jane", "audiences": [audience]}});
+        let status = server.post(REVIEWS, &review).await.ok(201)["status"].clone();
+        assert_eq!(status["authenticated"], fits, "{status}");
+    }
 }
 
 #[tokio::test]

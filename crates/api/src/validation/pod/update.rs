@@ -9,8 +9,27 @@ const ONLY: &str = "pod updates may not change fields other than `spec.container
                     existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was \
                     previously negative)";
 
+/// Says of a pod that its node has made it known; what the node may read for it depends on that.
+const MIRROR: &str = "kubernetes.io/config.mirror";
+
+/// What is wrong with the change of a pod's annotations, whichever part of the pod is written.
+pub(crate) fn annotations(new: &Pod, old: &Pod) -> ErrorList {
+    fn mirror(pod: &Pod) -> Option<&String> {
+        pod.metadata.as_ref().and_then(|meta| meta.annotations.get(MIRROR))
+    }
+    let (new, old) = (mirror(new), mirror(old));
+    if new == old {
+        return ErrorList::new();
+    }
+    let detail = match old {
+        Some(_) => "may not remove or update mirror pod annotation",
+        None => "may not add mirror pod annotation",
+    };
+    vec![Error::forbidden(Path::new("metadata").child("annotations").key(MIRROR), detail)]
+}
+
 pub(crate) fn update(new: &Pod, old: &Pod) -> ErrorList {
-    let mut errors = ErrorList::new();
+    let mut errors = annotations(new, old);
     let path = Path::new("spec");
     let empty = PodSpec::default();
     let (new, old) = (new.spec.as_ref().unwrap_or(&empty), old.spec.as_ref().unwrap_or(&empty));

@@ -6,6 +6,7 @@ use std::fmt;
 use gantry_api::core::v1::Pod;
 
 use super::references::references;
+use crate::authorization::identity::Identity;
 
 /// What a pod can refer to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,13 +53,23 @@ pub(crate) struct Graph {
 #[derive(Debug)]
 struct Bound {
     node: Box<str>,
+    uid: Box<str>,
+    generation: i64,
     objects: Vec<Object>,
 }
 
 impl Graph {
-    /// Whether the pod is known to be on the node. References never change, so that nothing of it can be news.
+    /// Whether the pod is known to be on the node.
     pub(crate) fn has_pod(&self, key: &str, node: &str) -> bool {
         self.pods.get(key).is_some_and(|pod| &*pod.node == node)
+    }
+
+    /// Whether nothing of the pod is news: its generation counts what may come to refer to something, such as an
+    /// ephemeral container, and its name's next pod has another uid.
+    pub(crate) fn is_current(&self, key: &str, node: &str, found: &Identity) -> bool {
+        self.pods.get(key).is_some_and(|pod| {
+            &*pod.node == node && *pod.uid == *found.uid && pod.generation == found.generation
+        })
     }
 
     /// Takes in a pod that is bound to a node.
@@ -69,7 +80,10 @@ impl Graph {
         for object in &objects {
             *counts.entry(object.clone()).or_default() += 1;
         }
-        self.pods.insert(key.into(), Bound { node: node.into(), objects });
+        let nothing = Default::default();
+        let meta = pod.metadata.as_ref().unwrap_or(&nothing);
+        let (uid, generation) = (meta.uid.as_str().into(), meta.generation);
+        self.pods.insert(key.into(), Bound { node: node.into(), uid, generation, objects });
     }
 
     /// Forgets a pod.
@@ -158,6 +172,20 @@ mod tests {
         graph.remove_pod("a/y");
         graph.remove_pod("a/z");
         assert!(graph.pods.is_empty() && graph.nodes.is_empty());
+    }
+
+    #[test]
+    fn a_pod_is_news_where_its_uid_or_its_generation_is() {
+        let mut graph = Graph::default();
+        let mut first = pod("x", "s");
+        let meta = first.metadata.as_mut().unwrap();
+        (meta.uid, meta.generation) = ("u".into(), 1);
+        graph.set_pod("a/x", "n1", &first);
+        let of = |uid: &str, generation| Identity { uid: uid.into(), generation, deletion_timestamp: None };
+        assert!(graph.is_current("a/x", "n1", &of("u", 1)));
+        assert!(!graph.is_current("a/x", "n2", &of("u", 1)));
+        assert!(!graph.is_current("a/x", "n1", &of("u", 2)));
+        assert!(!graph.is_current("a/x", "n1", &of("v", 1)));
     }
 
     #[test]

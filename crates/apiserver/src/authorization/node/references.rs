@@ -9,11 +9,17 @@ use super::graph::{Object, Sort};
 /// A pod that a kubelet has made known, not run by the cluster: its node gets nothing for it.
 const MIRROR: &str = "kubernetes.io/config.mirror";
 
-/// The objects that a pod refers to, each once.
+/// The objects that a pod's node must be able to read for it, each once.
 pub(super) fn references(pod: &Pod) -> Vec<Object> {
+    let mirror = pod.metadata.as_ref().is_some_and(|meta| meta.annotations.contains_key(MIRROR));
+    if mirror { Vec::new() } else { named_by(pod) }
+}
+
+/// The objects that a pod refers to, each once, whoever runs it.
+pub(crate) fn named_by(pod: &Pod) -> Vec<Object> {
     let nothing = Default::default();
-    let (meta, spec) = (pod.metadata.as_ref().unwrap_or(&nothing), pod.spec.as_ref());
-    let Some(spec) = spec.filter(|_| !meta.annotations.contains_key(MIRROR)) else { return Vec::new() };
+    let meta = pod.metadata.as_ref().unwrap_or(&nothing);
+    let Some(spec) = &pod.spec else { return Vec::new() };
     let mut found = Found { namespace: &meta.namespace, objects: Vec::new() };
     for container in spec.init_containers.iter().chain(&spec.containers) {
         let Container { env, env_from, .. } = container;
