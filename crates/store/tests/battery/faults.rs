@@ -100,6 +100,9 @@ async fn a_watch_resumes_without_loss_or_duplicates() {
 
 #[tokio::test]
 async fn compaction_during_an_outage_ends_the_watch() {
+    // Seen to wait for nothing once; what the feed and its connections did then must be told.
+    let log = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_test_writer().finish();
+    let _log = tracing::subscriber::set_default(log);
     let mut etcd = Etcd::start().await;
     let store = connect(&etcd, Duration::from_secs(5)).await;
     create_when_possible(&store, "/r/a").await;
