@@ -73,7 +73,8 @@ def run(client, image):
     print("patched", changed["data"])
     print("from an old revision:", refusal(lambda: client.update("configmaps", made)))
     changed["data"]["more"] = "yes"
-    print("updated", client.update("configmaps", changed)["data"])
+    # Sorted: neither JSON nor protobuf says in which order a map comes.
+    print("updated", dict(sorted(client.update("configmaps", changed)["data"].items())))
 
     print("wrong:", refusal(lambda: client.create("deployments", deployment(image, -1))))
     client.create("deployments", deployment(image, 2))
