@@ -9,6 +9,7 @@
 //! - [`selector`]: which objects a request or a controller is about;
 //! - [`schema`]: the descriptors with the merge semantics and rules that the wire does not say.
 
+pub mod apply;
 mod cel;
 pub mod convert;
 pub mod custom;
@@ -35,6 +36,7 @@ pub use object::{DecodeError, Object, Resource};
 
 /// The generated code as the packages nest.
 #[allow(
+    dead_code,
     missing_docs,
     unreachable_pub,
     unused_qualifications,

@@ -5,6 +5,7 @@ pub mod comments;
 mod layout;
 mod merge;
 pub mod openapi;
+pub(crate) mod shape;
 mod values;
 
 use std::sync::LazyLock;

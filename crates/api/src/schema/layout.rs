@@ -194,6 +194,6 @@ fn is_inline(field: &FieldDescriptor, options: Option<&ExtensionDescriptor>) -> 
 }
 
 /// Whether objects of the message name their kind also where they stand inside of others.
-fn is_kind(descriptor: &MessageDescriptor) -> bool {
+pub(crate) fn is_kind(descriptor: &MessageDescriptor) -> bool {
     crate::registry::all().iter().any(|kind| kind.message == descriptor.full_name())
 }

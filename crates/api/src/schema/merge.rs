@@ -86,6 +86,14 @@ pub(super) fn options(field: &FieldDescriptor) -> Option<DynamicMessage> {
     options.get_extension(EXTENSION.as_ref()?).as_message().cloned()
 }
 
+/// The options of a message as a whole.
+pub(super) fn message_options(message: &MessageDescriptor) -> Option<DynamicMessage> {
+    static EXTENSION: LazyLock<Option<prost_reflect::ExtensionDescriptor>> =
+        LazyLock::new(|| super::pool().get_extension_by_name("gantry.schema.v1.message"));
+    let options = message.options();
+    options.get_extension(EXTENSION.as_ref()?).as_message().cloned()
+}
+
 pub(super) fn flag(options: &DynamicMessage, name: &str) -> bool {
     options.get_field_by_name(name).and_then(|value| value.as_bool()).unwrap_or(false)
 }

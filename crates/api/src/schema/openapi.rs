@@ -10,7 +10,7 @@ use prost_reflect::MessageDescriptor;
 use serde_json::{Map, Value, json};
 
 use super::comments;
-use super::merge::{flag, options};
+use super::merge::{flag, message_options, options};
 use crate::Kind;
 
 /// Which OpenAPI a document follows.
@@ -130,6 +130,9 @@ impl Schemas {
         }
         if !kinds.is_empty() {
             schema["x-kubernetes-group-version-kind"] = kinds.into();
+        }
+        if message_options(message).is_some_and(|options| flag(&options, "atomic")) {
+            schema["x-kubernetes-map-type"] = "atomic".into();
         }
         schema
     }

@@ -9,7 +9,7 @@ use super::{Schemas, Version};
 
 impl Schemas {
     pub(super) fn property(&mut self, field: &FieldDescriptor, options: Option<&DynamicMessage>) -> Value {
-        let required = options.is_some_and(|options| flag(options, "required"));
+        let required = options.is_some_and(|options| flag(options, "required") || flag(options, "present"));
         let mut schema = if field.is_map()
             && let Type::Message(entry) = field.kind()
         {

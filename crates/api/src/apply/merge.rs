@@ -1,0 +1,216 @@
+//! Merging a configuration into an object, and taking fields out of it.
+
+use serde_json::{Map, Value};
+
+use super::element::Element;
+use super::set::Set;
+use super::tree::element;
+use crate::schema::shape::{Items, Shapes, Type};
+
+/// The object with everything that the configuration says.
+pub(super) fn merge(live: &Value, config: &Value, of: &'static Type) -> Value {
+    merged(Some(live), Some(config), of).unwrap_or(Value::Null)
+}
+
+fn merged(live: Option<&Value>, config: Option<&Value>, of: &'static Type) -> Option<Value> {
+    let leaf = || config.or(live).cloned();
+    match of {
+        Type::Struct(at) if Shapes::get().of(*at).atomic => leaf(),
+        Type::Map { atomic: true, .. } | Type::List { items: Items::Atomic, .. } => leaf(),
+        Type::Struct(_) | Type::Map { .. } => {
+            let (old, new) = (live.and_then(Value::as_object), config.and_then(Value::as_object));
+            if old.is_none_or(Map::is_empty) && new.is_none_or(Map::is_empty) {
+                return leaf();
+            }
+            let names = old.into_iter().flat_map(Map::keys).chain(new.into_iter().flat_map(Map::keys));
+            let mut out = Map::new();
+            for name in names {
+                if out.contains_key(name) {
+                    continue;
+                }
+                let (old, new) = (old.and_then(|old| old.get(name)), new.and_then(|new| new.get(name)));
+                if let Some(value) = merged(old, new, type_below(of, name)) {
+                    out.insert(name.clone(), value);
+                }
+            }
+            (!out.is_empty()).then(|| Value::Object(out))
+        }
+        Type::List { of, items } => {
+            let list = |value: Option<&Value>| {
+                value.and_then(Value::as_array).filter(|list| !list.is_empty()).cloned()
+            };
+            let (old, new) = (list(live).unwrap_or_default(), list(config).unwrap_or_default());
+            if old.is_empty() && new.is_empty() {
+                return leaf();
+            }
+            let out = merged_items(&old, &new, of, items);
+            (!out.is_empty()).then(|| Value::Array(out))
+        }
+        _ => leaf(),
+    }
+}
+
+static ANY: Type = Type::Any;
+
+/// The type of a field of a struct, or of a map's values.
+fn type_below(of: &'static Type, name: &str) -> &'static Type {
+    match of {
+        Type::Struct(at) => Shapes::get().of(*at).field(name).map_or(&ANY, |field| &field.of),
+        Type::Map { of, .. } => of,
+        _ => &ANY,
+    }
+}
+
+/// An item with what tells it apart.
+type Item<'a> = (Element, &'a Value);
+
+fn steps<'a>(list: &'a [Value], of: &'static Type, items: &'static Items) -> Vec<Item<'a>> {
+    list.iter().filter_map(|item| Some((element(&item, of, items).ok()?, item))).collect()
+}
+
+/// The only item of a step; what is there twice cannot be merged.
+fn only<'a>(items: &[Item<'a>], step: &Element) -> Option<&'a Value> {
+    let mut same = items.iter().filter(|(other, _)| other == step);
+    let first = same.next()?;
+    same.next().is_none().then_some(first.1)
+}
+
+/// Items of both lists: shared ones in the configuration's order, and the object's own ones where they were.
+fn merged_items(live: &[Value], config: &[Value], of: &'static Type, items: &'static Items) -> Vec<Value> {
+    let (old, new) = (steps(live, of, items), steps(config, of, items));
+    let is_in = |items: &[Item<'_>], step: &Element| items.iter().any(|(other, _)| other == step);
+    let mut shared = new.iter().map(|(step, _)| step).filter(|step| is_in(&old, step));
+    let mut next_shared = shared.next();
+    let mut done: Vec<&Element> = Vec::new();
+    let mut out = Vec::with_capacity(old.len().max(new.len()));
+    let (mut at_old, mut at_new) = (0, 0);
+    while at_old < old.len() || at_new < new.len() {
+        if let (Some((step, _)), Some((wanted, item))) = (old.get(at_old), new.get(at_new)) {
+            if step == wanted {
+                done.push(step);
+                out.extend(merged(only(&old, step), Some(item), of));
+                (at_old, at_new, next_shared) = (at_old + 1, at_new + 1, shared.next());
+                continue;
+            }
+            if is_in(&new, step) && next_shared.is_some_and(|shared| shared != step) {
+                // Its turn comes where the configuration has it.
+                at_old += 1;
+                continue;
+            }
+        }
+        if let Some((step, item)) = old.get(at_old) {
+            if !is_in(&new, step) {
+                out.extend(merged(Some(item), None, of));
+                at_old += 1;
+                continue;
+            }
+            if done.contains(&step) {
+                at_old += 1;
+            }
+        }
+        if let Some((step, item)) = new.get(at_new) {
+            done.push(step);
+            out.extend(merged(only(&old, step), Some(item), of));
+            at_new += 1;
+            if next_shared == Some(step) {
+                next_shared = shared.next();
+            }
+        }
+    }
+    out
+}
+
+/// The value without the fields of a set; null where nothing is left.
+pub(super) fn remove(value: &Value, set: &Set, of: &'static Type) -> Value {
+    match (of, value) {
+        (Type::Struct(at), _) if Shapes::get().of(*at).atomic => Value::Null,
+        (Type::Map { atomic: true, .. } | Type::List { items: Items::Atomic, .. }, _) => Value::Null,
+        (Type::Struct(_) | Type::Map { .. }, Value::Object(fields)) => {
+            let mut out = Map::new();
+            for (name, value) in fields {
+                let step = Element::Field(name.clone().into());
+                if set.has_member(&step) {
+                    continue;
+                }
+                let value = match set.below(&step) {
+                    Some(below) => remove(value, below, type_below(of, name)),
+                    None => value.clone(),
+                };
+                out.insert(name.clone(), value);
+            }
+            if out.is_empty() { Value::Null } else { Value::Object(out) }
+        }
+        (Type::List { of, items }, Value::Array(list)) => {
+            let mut out = Vec::with_capacity(list.len());
+            for item in list {
+                let Ok(step) = element(&item, of, items) else {
+                    out.push(item.clone());
+                    continue;
+                };
+                if set.has_member(&step) {
+                    continue;
+                }
+                out.push(match set.below(&step) {
+                    Some(below) => remove(item, below, of),
+                    None => item.clone(),
+                });
+            }
+            if out.is_empty() { Value::Null } else { Value::Array(out) }
+        }
+        (Type::Struct(_) | Type::Map { .. } | Type::List { .. }, _) => Value::Null,
+        _ => value.clone(),
+    }
+}
+
+/// The set with the fields of structs on the way to its paths, which nobody can own apart from what is below them.
+pub(super) fn with_fields_on_the_way(set: &Set, of: &'static Type) -> Set {
+    let mut out = Set::new();
+    for member in set.members() {
+        out.insert_member(member.clone());
+    }
+    for (step, below) in set.children() {
+        let below_type = match (step, of) {
+            (Element::Field(name), Type::Struct(at)) => match Shapes::get().of(*at).field(name) {
+                Some(field) => {
+                    out.insert_member(step.clone());
+                    &field.of
+                }
+                None => &ANY,
+            },
+            (Element::Field(_), Type::Map { of, .. }) | (Element::Key(_), Type::List { of, .. }) => of,
+            _ => &ANY,
+        };
+        out.insert_child(step.clone(), with_fields_on_the_way(below, below_type));
+    }
+    out
+}
+
+/// Adds what every object of upstream has, if need be empty: what is there before anybody adds it.
+pub(super) fn complete(value: &mut Value, of: &'static Type) {
+    match (of, value) {
+        (Type::Struct(at), Value::Object(fields)) => {
+            for field in &Shapes::get().of(*at).fields {
+                match fields.get_mut(&field.name) {
+                    Some(value) => complete(value, &field.of),
+                    None if field.always => {
+                        let mut value = match &field.of {
+                            Type::Struct(_) => Value::Object(Map::new()),
+                            Type::Number => 0.into(),
+                            Type::Bool => false.into(),
+                            Type::String => "".into(),
+                            _ => Value::Null,
+                        };
+                        complete(&mut value, &field.of);
+                        fields.insert(field.name.clone(), value);
+                    }
+                    None => {}
+                }
+            }
+        }
+        (Type::Map { of, .. }, Value::Object(entries)) => {
+            entries.values_mut().for_each(|value| complete(value, of));
+        }
+        (Type::List { of, .. }, Value::Array(items)) => items.iter_mut().for_each(|item| complete(item, of)),
+        _ => {}
+    }
+}

@@ -1,0 +1,145 @@
+//! Ownership by every write that is no apply.
+
+use super::ignored::{SERVERS, ignored, strip};
+use super::owners::{MAX_UPDATERS, Operation, Owned, Owner, Owners};
+use super::walk::{Comparison, compare};
+use super::wire::Wire;
+use crate::meta::v1::ManagedFieldsEntry;
+use crate::scalars::Time;
+use crate::schema::shape::Shapes;
+use crate::{Kind, Object, registry};
+
+/// Who writes, and what.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    /// The field manager's name; an empty one counts as `unknown`.
+    pub manager: String,
+    /// The subresource that is written; empty for the object itself.
+    pub subresource: &'static str,
+    /// When.
+    pub time: Time,
+}
+
+impl Writer {
+    fn name(&self) -> &str {
+        if self.manager.is_empty() { "unknown" } else { &self.manager }
+    }
+
+    pub(super) fn owner(&self, operation: Operation, api_version: String) -> Owner {
+        Owner {
+            manager: self.name().to_owned(),
+            operation,
+            api_version,
+            subresource: self.subresource.to_owned(),
+        }
+    }
+}
+
+/// Records in `new` who owns its fields after a create, an update or a patch that `writer` makes of `old`; `None` where
+/// there was nothing. To be called when `new` has its defaults and before the server changes anything of its own accord:
+/// what the server writes, nobody owns.
+pub fn record(old: Option<&dyn Object>, new: &mut dyn Object, writer: &Writer) {
+    let kind = new.kind();
+    let given = std::mem::take(&mut new.meta_mut().managed_fields);
+    let live = old.map(|old| old.meta().managed_fields.as_slice()).unwrap_or_default();
+    let comparison = differences(kind, old, new).without(ignored(kind, writer.subresource));
+    let stored = !writer.subresource.is_empty() || given.is_empty() || given == live;
+    if comparison.is_empty() && stored {
+        new.meta_mut().managed_fields = live.to_vec();
+        return;
+    }
+    if stored && live.len() < MAX_UPDATERS {
+        // Most owners have nothing to do with a change: their fields need not be read.
+        let (apart, concerned): (Vec<_>, Vec<_>) =
+            live.iter().cloned().partition(|entry| is_apart(kind, entry, &comparison, writer));
+        if !apart.is_empty()
+            && let Ok(owners) = Owners::read(&concerned)
+        {
+            let owners = after(kind, owners, comparison, writer);
+            new.meta_mut().managed_fields = owners.write_with(apart);
+            return;
+        }
+    }
+    let owners = before(&given, live, writer);
+    if owners.0.is_empty() && old.is_some() {
+        // Nobody's fields are tracked; a first apply begins to.
+        return;
+    }
+    new.meta_mut().managed_fields = after(kind, owners, comparison, writer).write();
+}
+
+/// The owners that a write finds: those that its object names, or else those of the stored object. A client that does not
+/// know of owners does not delete them; one that wants to sends a single empty entry.
+fn before(given: &[ManagedFieldsEntry], live: &[ManagedFieldsEntry], writer: &Writer) -> Owners {
+    let stored = || Owners::read(live).unwrap_or_default();
+    if !writer.subresource.is_empty() {
+        return stored();
+    }
+    if given == [ManagedFieldsEntry::default()] {
+        return Owners::default();
+    }
+    match Owners::read(given) {
+        Ok(owners) if !owners.0.is_empty() => owners,
+        // What cannot be read is not taken over.
+        Ok(_) | Err(_) => stored(),
+    }
+}
+
+/// In what an object differs from an older one, by their encoded bytes.
+fn differences(kind: &Kind, old: Option<&dyn Object>, new: &dyn Object) -> Comparison {
+    let Some(of) = Shapes::get().by_name(kind.message) else { return Comparison::default() };
+    let (before, after) = (old.map(Object::encode).unwrap_or_default(), new.encode());
+    let mut comparison = compare(&Wire::Bytes(&before), &Wire::Bytes(&after), of);
+    // The stored object has its owners, and both may have what the server notes.
+    comparison.forget(&SERVERS);
+    comparison
+}
+
+/// Whether an entry stays as it is: it is not the writer's, and nothing changed below any field at its top.
+fn is_apart(kind: &Kind, entry: &ManagedFieldsEntry, comparison: &Comparison, writer: &Writer) -> bool {
+    let fields = entry.fields_v1.as_ref().map(|fields| fields.raw.as_ref()).unwrap_or_default();
+    let is_writers = entry.manager == writer.name() && entry.subresource == writer.subresource;
+    !is_writers && entry.api_version == kind.api_version() && comparison.is_apart(fields)
+}
+
+/// The owners after a write by which the object changed so.
+pub(super) fn after(kind: &Kind, mut owners: Owners, mut comparison: Comparison, writer: &Writer) -> Owners {
+    let api_version = kind.api_version();
+    let touched = comparison.touched();
+    owners.0.retain(|owned| is_served(kind, &api_version, &owned.owner.api_version));
+    for owned in owners.0.iter_mut().filter(|owned| owned.owner.api_version == api_version) {
+        owned.set.subtract(&touched);
+        owned.set.subtract(&comparison.removed);
+    }
+    owners.drop_empty();
+    let mut set = strip(touched);
+    if !set.is_empty() {
+        let owner = writer.owner(Operation::Update, api_version);
+        if let Some(owned) = owners.take(&owner) {
+            set.add(owned.set);
+        }
+        owners.put(Owned { owner, time: Some(writer.time), set });
+    }
+    owners.cap();
+    owners
+}
+
+/// Whether objects of the kind are served in a version: owners of fields of any other version are forgotten.
+pub(super) fn is_served(kind: &Kind, api_version: &str, wanted: &str) -> bool {
+    let serves = |other: &&Kind| other.kind == kind.kind && other.api_version() == wanted;
+    wanted == api_version || registry::all().iter().copied().any(|other| serves(&other))
+}
+
+/// Whether two lists of entries differ in nothing but their times.
+#[must_use]
+pub fn same_but_times(a: &[ManagedFieldsEntry], b: &[ManagedFieldsEntry]) -> bool {
+    let same = |a: &ManagedFieldsEntry, b: &ManagedFieldsEntry| {
+        a.manager == b.manager
+            && a.operation == b.operation
+            && a.api_version == b.api_version
+            && a.subresource == b.subresource
+            && a.fields_type == b.fields_type
+            && a.fields_v1 == b.fields_v1
+    };
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+}

@@ -1,0 +1,270 @@
+//! Walks over values: which fields they have, and in which they differ.
+
+use super::element::Element;
+use super::fields_v1::top_fields;
+use super::set::Set;
+use super::tree::{Entry, Tree, element};
+use crate::schema::shape::{Items, Shapes, Type};
+
+/// The fields of a value: its leaves, the items of its lists, and what is empty.
+pub(super) fn fields<T: Tree>(value: &T, of: &'static Type) -> Set {
+    let mut set = Set::new();
+    match of {
+        Type::List { of, items } => add_items(value, of, items, &mut set),
+        _ => {
+            for entry in children(value, of).unwrap_or_default() {
+                let name = Element::Field(entry.name);
+                if is_leaf(entry.of) {
+                    set.insert_member(name);
+                    continue;
+                }
+                let below = fields(&entry.value, entry.of);
+                let empty = entry.value.is_null()
+                    || children(&entry.value, entry.of).is_some_and(|all| all.is_empty());
+                if empty || !entry.declared {
+                    set.insert_member(name.clone());
+                }
+                set.insert_child(name, below);
+            }
+        }
+    }
+    set
+}
+
+fn add_items<T: Tree>(value: &T, of: &'static Type, items: &'static Items, set: &mut Set) {
+    let values = value.items().unwrap_or_default();
+    let steps: Vec<_> = values.iter().map(|item| element(item, of, items).ok()).collect();
+    for (step, item) in steps.iter().zip(&values) {
+        let Some(step) = step else { continue };
+        set.insert_member(step.clone());
+        // Of what is there twice, only that it is there can be said.
+        let twice = steps.iter().flatten().filter(|other| *other == step).nth(1).is_some();
+        if !twice && !is_leaf(of) {
+            set.insert_child(step.clone(), fields(item, of));
+        }
+    }
+}
+
+/// Whether a walk ends at values of this type.
+fn is_leaf(of: &Type) -> bool {
+    match of {
+        Type::Struct(at) => Shapes::get().of(*at).atomic,
+        Type::Map { atomic, .. } => *atomic,
+        Type::List { items, .. } => matches!(items, Items::Atomic),
+        _ => true,
+    }
+}
+
+/// The fields of a struct, or the entries of a map; `None` for everything else.
+fn children<T: Tree>(value: &T, of: &'static Type) -> Option<Vec<Entry<T>>> {
+    match of {
+        Type::Struct(at) => value.fields(Shapes::get().of(*at)),
+        Type::Map { of, .. } => value.entries(of),
+        _ => None,
+    }
+}
+
+/// In what one value differs from another.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Comparison {
+    pub(super) added: Set,
+    pub(super) modified: Set,
+    pub(super) removed: Set,
+}
+
+impl Comparison {
+    /// What is not in `ignored`, nor below a path of it.
+    pub(super) fn without(mut self, ignored: &Set) -> Self {
+        self.added.exclude(ignored);
+        self.modified.exclude(ignored);
+        self.removed.exclude(ignored);
+        self
+    }
+
+    /// Takes away paths, but not what is below them.
+    pub(super) fn forget(&mut self, paths: &Set) {
+        self.added.subtract(paths);
+        self.modified.subtract(paths);
+        self.removed.subtract(paths);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.modified.is_empty() && self.removed.is_empty()
+    }
+
+    /// Whether a set, as JSON, has no field at its top that changed or below which something changed. What cannot be
+    /// read is not apart.
+    pub(super) fn is_apart(&self, fields: &[u8]) -> bool {
+        let sets = [&self.added, &self.modified, &self.removed];
+        let changed = |name: &str| {
+            sets.iter().any(|set| {
+                let is = |element: &Element| matches!(element, Element::Field(field) if field == name);
+                set.members().iter().any(is) || set.children().iter().any(|(element, _)| is(element))
+            })
+        };
+        top_fields(fields).is_ok_and(|names| !names.iter().any(|name| changed(name)))
+    }
+
+    /// What is new, and what changed; the comparison forgets it.
+    pub(super) fn touched(&mut self) -> Set {
+        let mut set = std::mem::take(&mut self.added);
+        set.add(std::mem::take(&mut self.modified));
+        set
+    }
+
+    fn enter(&mut self, step: &Element, change: Change, below: Self) {
+        let set = match change {
+            Change::None => None,
+            Change::Added => Some(&mut self.added),
+            Change::Modified => Some(&mut self.modified),
+            Change::Removed => Some(&mut self.removed),
+        };
+        if let Some(set) = set {
+            set.insert_member(step.clone());
+        }
+        for (set, below) in [
+            (&mut self.added, below.added),
+            (&mut self.modified, below.modified),
+            (&mut self.removed, below.removed),
+        ] {
+            if !below.is_empty() {
+                set.insert_child(step.clone(), below);
+            }
+        }
+    }
+}
+
+/// What became of a value itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    None,
+    Added,
+    Modified,
+    Removed,
+}
+
+/// In what `new` differs from `old`.
+pub(super) fn compare<T: Tree>(old: &T, new: &T, of: &'static Type) -> Comparison {
+    let mut comparison = Comparison::default();
+    below(Some(old), Some(new), of, &mut comparison);
+    comparison
+}
+
+/// Compares what stands at one place; differences below it go to `comparison`.
+fn below<T: Tree>(
+    old: Option<&T>,
+    new: Option<&T>,
+    of: &'static Type,
+    comparison: &mut Comparison,
+) -> Change {
+    let change = match (old, new) {
+        (None, _) => Change::Added,
+        (_, None) => Change::Removed,
+        (Some(old), Some(new)) if old.identical(new) => return Change::None,
+        _ => Change::None,
+    };
+    let leaf = |old: Option<&T>, new: Option<&T>| match (old, new) {
+        (Some(old), Some(new)) if !old.equals(new, of) => Change::Modified,
+        _ => change,
+    };
+    if is_leaf(of) {
+        return leaf(old, new);
+    }
+    match of {
+        Type::List { of, items } => {
+            let list = |value: Option<&T>| value.and_then(T::items).unwrap_or_default();
+            let (before, after) = (list(old), list(new));
+            if before.is_empty() && after.is_empty() {
+                return leaf(old, new);
+            }
+            compare_items(&before, &after, of, items, comparison);
+        }
+        _ => {
+            let entries = |value: Option<&T>| value.and_then(|value| children(value, of)).unwrap_or_default();
+            let (before, after) = (entries(old), entries(new));
+            if before.is_empty() && after.is_empty() {
+                return leaf(old, new);
+            }
+            compare_entries(before, after, comparison);
+        }
+    }
+    change
+}
+
+fn compare_entries<T: Tree>(before: Vec<Entry<T>>, after: Vec<Entry<T>>, comparison: &mut Comparison) {
+    let (mut before, mut after) = (before.into_iter().peekable(), after.into_iter().peekable());
+    loop {
+        let order = match (before.peek(), after.peek()) {
+            (Some(old), Some(new)) => old.name.cmp(&new.name),
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (None, None) => return,
+        };
+        let old = if order.is_le() { before.next() } else { None };
+        let new = if order.is_ge() { after.next() } else { None };
+        let Some(Entry { of, .. }) = old.as_ref().or(new.as_ref()) else { return };
+        let of = *of;
+        let mut differences = Comparison::default();
+        let values = (old.as_ref().map(|entry| &entry.value), new.as_ref().map(|entry| &entry.value));
+        let change = below(values.0, values.1, of, &mut differences);
+        if change == Change::None && differences.is_empty() {
+            continue;
+        }
+        if let Some(entry) = old.or(new) {
+            comparison.enter(&Element::Field(entry.name), change, differences);
+        }
+    }
+}
+
+fn compare_items<T: Tree>(
+    before: &[T],
+    after: &[T],
+    of: &'static Type,
+    items: &'static Items,
+    comparison: &mut Comparison,
+) {
+    // The items of each step, in the order in which the steps first occur.
+    let mut steps: Vec<(Element, Vec<&T>, Vec<&T>)> = Vec::with_capacity(before.len().max(after.len()));
+    for (list, is_new) in [(before, false), (after, true)] {
+        for item in list {
+            let Ok(step) = element(item, of, items) else { continue };
+            let at = match steps.iter().position(|(other, ..)| *other == step) {
+                Some(at) => at,
+                None => {
+                    steps.push((step, Vec::new(), Vec::new()));
+                    steps.len() - 1
+                }
+            };
+            let (_, old, new) = &mut steps[at];
+            if is_new { new.push(item) } else { old.push(item) }
+        }
+    }
+    for (step, old, new) in steps {
+        let mut differences = Comparison::default();
+        let change = match (old.as_slice(), new.as_slice()) {
+            ([] | [_], [] | [_]) => below(old.first().copied(), new.first().copied(), of, &mut differences),
+            // What is there several times is compared as a whole.
+            ([_, _, ..], [_, _, ..]) => {
+                let same = old.len() == new.len() && old.iter().zip(&new).all(|(a, b)| a.equals(b, of));
+                if same { Change::None } else { Change::Modified }
+            }
+            ([_, _, ..], rest) => {
+                if let Some(one) = rest.first() {
+                    let change = below(None, Some(*one), of, &mut differences);
+                    comparison.enter(&step, change, std::mem::take(&mut differences));
+                }
+                Change::Removed
+            }
+            (rest, _) => {
+                if let Some(one) = rest.first() {
+                    let change = below(Some(*one), None, of, &mut differences);
+                    comparison.enter(&step, change, std::mem::take(&mut differences));
+                }
+                Change::Added
+            }
+        };
+        if change != Change::None || !differences.is_empty() {
+            comparison.enter(&step, change, differences);
+        }
+    }
+}
