@@ -159,17 +159,30 @@ async fn ensure_one<T: Strategy>(verbs: &Verbs, object: T, exactly: bool) -> Res
     match found {
         Ok(_) if !exactly => return Ok(()),
         Ok(_) => {
-            return verbs.update(&target, None, Box::new(object), &UpdateOptions::default()).await.map(drop);
+            return verbs.update(&target, None, Box::new(object), &updating()).await.map(drop);
         }
         Err(error) if error.reason() == Reason::NotFound => {}
         Err(error) => return Err(error),
     }
-    match verbs.create(&target, Box::new(object), &CreateOptions::default()).await {
+    match verbs.create(&target, Box::new(object), &creating()).await {
         Ok(_) => Ok(()),
         // Another server was faster.
         Err(error) if error.reason() == Reason::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Who manages what the server writes of its own accord.
+const MANAGER: &str = "gantry-apiserver";
+
+/// The options of the server's own creates.
+pub(crate) fn creating() -> CreateOptions {
+    CreateOptions { field_manager: MANAGER.to_owned(), ..CreateOptions::default() }
+}
+
+/// The options of the server's own updates.
+pub(crate) fn updating() -> UpdateOptions {
+    UpdateOptions { field_manager: MANAGER.to_owned(), ..UpdateOptions::default() }
 }
 
 fn first_address(range: ipnet::IpNet) -> String {

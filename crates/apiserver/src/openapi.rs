@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 pub(crate) use document::{Document, Form};
+pub(crate) use operation::PATCHES;
 
 use gantry_api::Kind;
 

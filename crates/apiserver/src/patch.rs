@@ -11,7 +11,10 @@ const MAX_OPERATIONS: usize = 10_000;
 
 /// A patch that was read and can be applied, several times if need be.
 #[derive(Debug, Clone)]
-pub struct Patch(Form);
+pub struct Patch {
+    form: Form,
+    names_owners: bool,
+}
 
 #[derive(Debug, Clone)]
 enum Form {
@@ -42,7 +45,13 @@ impl Patch {
                 Form::Strategic(object(serde_json::from_slice(bytes).map_err(invalid)?)?)
             }
         };
-        Ok(Self(form))
+        let names_owners = std::str::from_utf8(bytes).is_ok_and(|text| text.contains("managedFields"));
+        Ok(Self { form, names_owners })
+    }
+
+    /// Whether it may be about `metadata.managedFields`, which are most of what some objects have. Few patches are.
+    pub fn names_owners(&self) -> bool {
+        self.names_owners
     }
 
     /// Applies it to an object of `kind`.
@@ -52,7 +61,7 @@ impl Patch {
 
     /// Applies it to a message of the schema, by its full name.
     pub fn apply_to_message(&self, mut value: Value, message: &str) -> Result<Value, ApiError> {
-        match &self.0 {
+        match &self.form {
             Form::Json(operations) => {
                 json_patch::patch(&mut value, operations).map_err(|error| unprocessable(&error))?;
                 Ok(value)

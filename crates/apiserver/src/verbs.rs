@@ -3,6 +3,7 @@
 //! Nothing here knows a protocol: requests come as a [`Target`], options and an object or bytes, and answers are
 //! [`Entry`]s, whose bytes and JSON are ready to be sent.
 
+mod apply;
 mod binding;
 mod create;
 mod delete;
@@ -10,6 +11,7 @@ mod eviction;
 mod finalize;
 mod modify;
 pub(crate) mod options;
+mod ownership;
 mod patch;
 mod pods;
 mod read;

@@ -6,7 +6,7 @@ mod tables;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use gantry_api::Resource;
-use gantry_api::meta::v1::{CreateOptions, DeleteOptions, GetOptions, ObjectMeta, UpdateOptions};
+use gantry_api::meta::v1::{DeleteOptions, GetOptions, ObjectMeta};
 use gantry_api::rbac::v1::{
     ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject,
 };
@@ -14,6 +14,7 @@ use gantry_api::strategy::Strategy;
 
 pub(crate) use self::tables::{Defaults, TableError};
 use super::rbac::cover::missing;
+use crate::bootstrap::{creating, updating};
 use crate::status::{ApiError, Reason};
 use crate::verbs::{Target, Verbs};
 
@@ -149,7 +150,7 @@ async fn one_of<T: Reconciled>(verbs: &Verbs, wanted: &T) -> Result<(), ApiError
     };
     match change(found, wanted) {
         Change::None => Ok(()),
-        Change::Update(next) => verbs.update(&target, None, next, &UpdateOptions::default()).await.map(drop),
+        Change::Update(next) => verbs.update(&target, None, next, &updating()).await.map(drop),
         Change::Replace => {
             verbs.delete(&target, &DeleteOptions::default()).await?;
             create(verbs, &target, wanted).await
@@ -158,7 +159,7 @@ async fn one_of<T: Reconciled>(verbs: &Verbs, wanted: &T) -> Result<(), ApiError
 }
 
 async fn create<T: Reconciled>(verbs: &Verbs, target: &Target, wanted: &T) -> Result<(), ApiError> {
-    match verbs.create(target, Box::new(wanted.clone()), &CreateOptions::default()).await {
+    match verbs.create(target, Box::new(wanted.clone()), &creating()).await {
         Ok(_) => Ok(()),
         // Another server was faster.
         Err(error) if error.reason() == Reason::AlreadyExists => Ok(()),

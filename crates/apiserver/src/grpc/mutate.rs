@@ -1,5 +1,7 @@
 //! The pipelined stream of writes: many under way at once, answered as they finish.
 
+use std::sync::Arc;
+
 use futures::{Stream, StreamExt};
 use gantry_api::grpc::api::mutate_request::Verb;
 use gantry_api::grpc::api::{MutateRequest, MutateResponse, Object, mutate_response::Outcome};
@@ -19,18 +21,20 @@ const LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
 pub(super) fn outcomes(
     service: Service,
     user: Requester,
+    agent: String,
     requests: Streaming<MutateRequest>,
 ) -> impl Stream<Item = Result<MutateResponse, Status>> + Send + 'static {
     let stop = service.stop.clone();
+    let agent: Arc<str> = agent.into();
     requests
         .take_until(stop.cancelled_owned())
         .map(move |request| {
-            let (service, user) = (service.clone(), user.clone());
+            let (service, user, agent) = (service.clone(), user.clone(), Arc::clone(&agent));
             async move {
                 let request = request?;
                 let id = request.id;
                 // The stream outlives its call, and with it what the pipeline has set for it.
-                let write = user.scope(write(&service, &user, request));
+                let write = user.scope(write(&service, &user, &agent, request));
                 let outcome = match tokio::time::timeout(LIMIT, write).await {
                     Ok(Ok(object)) => Outcome::Object(object),
                     Ok(Err(error)) => Outcome::Error(error.status().clone()),
@@ -45,11 +49,16 @@ pub(super) fn outcomes(
         .buffer_unordered(IN_FLIGHT)
 }
 
-async fn write(service: &Service, user: &Requester, request: MutateRequest) -> Result<Object, ApiError> {
+async fn write(
+    service: &Service,
+    user: &Requester,
+    agent: &str,
+    request: MutateRequest,
+) -> Result<Object, ApiError> {
     match request.verb {
-        Some(Verb::Create(create)) => service.create(user, create).await,
-        Some(Verb::Update(update)) => service.update(user, update).await,
-        Some(Verb::Patch(patch)) => service.patch(user, patch).await,
+        Some(Verb::Create(create)) => service.create(user, agent, create).await,
+        Some(Verb::Update(update)) => service.update(user, agent, update).await,
+        Some(Verb::Patch(patch)) => service.patch(user, agent, patch).await,
         Some(Verb::Delete(delete)) => service.delete(user, delete).await,
         None => Err(ApiError::bad_request("verb is required: create, update, patch or delete")),
     }

@@ -10,7 +10,7 @@ use gantry_api::meta::v1::{CreateOptions, DeleteOptions, PatchOptions, UpdateOpt
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::target::{resolve, resolve_selected, user};
+use super::target::{agent, resolve, resolve_selected, user};
 use super::{mutate, object};
 use crate::authorization::{Attributes, Requester, authorize};
 use crate::discovery;
@@ -33,10 +33,12 @@ impl Service {
     pub(super) async fn create(
         &self,
         user: &Requester,
+        agent: &str,
         request: api::CreateRequest,
     ) -> Result<api::Object, ApiError> {
         let (mut target, subresource) = resolve(&self.verbs, user, "create", request.r#ref)?;
-        let options: CreateOptions = request.options.unwrap_or_default();
+        let mut options: CreateOptions = request.options.unwrap_or_default();
+        manage(&mut options.field_manager, agent);
         match subresource {
             None if target.kind.review => {
                 let question = object::decode(target.kind, request.object)?;
@@ -68,10 +70,12 @@ impl Service {
     pub(super) async fn update(
         &self,
         user: &Requester,
+        agent: &str,
         request: api::UpdateRequest,
     ) -> Result<api::Object, ApiError> {
         let (target, subresource) = resolve(&self.verbs, user, "update", request.r#ref)?;
-        let options: UpdateOptions = request.options.unwrap_or_default();
+        let mut options: UpdateOptions = request.options.unwrap_or_default();
+        manage(&mut options.field_manager, agent);
         match subresource {
             Some(Subresource::Scale) => {
                 let scale = object::decode_as(request.object)?;
@@ -96,11 +100,13 @@ impl Service {
     pub(super) async fn patch(
         &self,
         user: &Requester,
+        agent: &str,
         request: api::PatchRequest,
     ) -> Result<api::Object, ApiError> {
         let r#type = patch_type(request.r#type())?;
         let (target, subresource) = resolve(&self.verbs, user, "patch", request.r#ref)?;
-        let options: PatchOptions = request.options.unwrap_or_default();
+        let mut options: PatchOptions = request.options.unwrap_or_default();
+        manage(&mut options.field_manager, agent);
         let patch = request.patch;
         match subresource {
             Some(Subresource::Scale) => {
@@ -111,6 +117,31 @@ impl Service {
                 Ok(object::reply(&patched))
             }
             Some(other) => Err(unsupported(&target, other, "patch")),
+        }
+    }
+
+    async fn apply(&self, user: &Requester, request: api::ApplyRequest) -> Result<api::Object, ApiError> {
+        let (target, subresource) = resolve(&self.verbs, user, "patch", request.r#ref)?;
+        let options = request.options.unwrap_or_default();
+        let options = PatchOptions {
+            dry_run: options.dry_run,
+            force: options.force,
+            field_manager: options.field_manager,
+            field_validation: String::new(),
+        };
+        let config = serde_json::from_slice(&request.configuration)
+            .map_err(|error| ApiError::bad_request(format!("error decoding configuration: {error}")))?;
+        match subresource {
+            Some(Subresource::Scale) => {
+                Ok(object::reply_as(&self.verbs.apply_scale(&target, &config, &options).await?))
+            }
+            None | Some(Subresource::Status) => {
+                let may_create = || may_create(user, &target);
+                let (entry, _) =
+                    self.verbs.apply(&target, subresource, &config, &options, may_create).await?;
+                Ok(object::reply(&entry))
+            }
+            Some(other) => Err(unsupported(&target, other, "apply")),
         }
     }
 
@@ -125,6 +156,13 @@ impl Service {
             None => Ok(object::reply(&self.verbs.delete(&target, &options).await?.entry)),
             Some(other) => Err(unsupported(&target, other, "delete")),
         }
+    }
+}
+
+/// The field manager of a write that names none.
+fn manage(manager: &mut String, agent: &str) {
+    if manager.is_empty() {
+        agent.clone_into(manager);
     }
 }
 
@@ -231,18 +269,23 @@ impl Resources for Service {
     }
 
     async fn create(&self, request: Request<api::CreateRequest>) -> Reply<api::Object> {
-        let user = user(&request)?;
-        Ok(Response::new(Service::create(self, &user, request.into_inner()).await?))
+        let (user, agent) = (user(&request)?, agent(&request));
+        Ok(Response::new(Service::create(self, &user, &agent, request.into_inner()).await?))
     }
 
     async fn update(&self, request: Request<api::UpdateRequest>) -> Reply<api::Object> {
-        let user = user(&request)?;
-        Ok(Response::new(Service::update(self, &user, request.into_inner()).await?))
+        let (user, agent) = (user(&request)?, agent(&request));
+        Ok(Response::new(Service::update(self, &user, &agent, request.into_inner()).await?))
     }
 
     async fn patch(&self, request: Request<api::PatchRequest>) -> Reply<api::Object> {
+        let (user, agent) = (user(&request)?, agent(&request));
+        Ok(Response::new(Service::patch(self, &user, &agent, request.into_inner()).await?))
+    }
+
+    async fn apply(&self, request: Request<api::ApplyRequest>) -> Reply<api::Object> {
         let user = user(&request)?;
-        Ok(Response::new(Service::patch(self, &user, request.into_inner()).await?))
+        Ok(Response::new(Service::apply(self, &user, request.into_inner()).await?))
     }
 
     async fn delete(&self, request: Request<api::DeleteRequest>) -> Reply<api::Object> {
@@ -267,8 +310,8 @@ impl Resources for Service {
     type MutateStream = BoxStream<'static, Result<api::MutateResponse, Status>>;
 
     async fn mutate(&self, request: Request<Streaming<api::MutateRequest>>) -> Reply<Self::MutateStream> {
-        let user = user(&request)?;
-        let outcomes = mutate::outcomes(self.clone(), user, request.into_inner());
+        let (user, agent) = (user(&request)?, agent(&request));
+        let outcomes = mutate::outcomes(self.clone(), user, agent, request.into_inner());
         Ok(Response::new(outcomes.boxed()))
     }
 

@@ -6,12 +6,21 @@ use gantry_api::{Kind, Subresource};
 
 use crate::authorization::{Attributes, Requester, authorize_selected};
 use crate::status::{ApiError, Reason};
+use crate::verbs::options::manager_of;
 use crate::verbs::{Target, Verbs};
 
 /// Who asks, as the pipeline found out.
 pub(super) fn user<T>(request: &tonic::Request<T>) -> Result<Requester, ApiError> {
     let requester = request.extensions().get::<Requester>().cloned();
     requester.ok_or_else(|| ApiError::internal("the request has not passed authentication"))
+}
+
+/// The field manager of a request that names none: what its user agent calls itself first, as the libraries of gRPC put
+/// their own names behind.
+pub(super) fn agent<T>(request: &tonic::Request<T>) -> String {
+    let agent =
+        request.metadata().get("user-agent").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    manager_of(agent.split(' ').next().unwrap_or_default())
 }
 
 /// What the request names, authorized.

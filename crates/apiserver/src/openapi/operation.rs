@@ -73,8 +73,12 @@ pub(super) enum Produces {
 }
 
 /// The media types of patches.
-pub(super) const PATCHES: [&str; 3] =
-    ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"];
+pub(crate) const PATCHES: [&str; 4] = [
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+    "application/apply-patch+yaml",
+];
 
 /// The media types of patches of custom resources, whose lists have no keys to merge by.
 pub(super) const CUSTOM_PATCHES: [&str; 2] = ["application/json-patch+json", "application/merge-patch+json"];

@@ -11,7 +11,7 @@ use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, LengthLimitError};
 use prost::Message;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use tonic::body::Body;
 
 use super::accept::{JSON, PROTOBUF, YAML};
@@ -210,6 +210,28 @@ fn custom(
     }
 }
 
+/// Whether a body says, by an empty list, that nobody owns the object's fields. Once decoded, it looks as if it said
+/// nothing.
+pub(super) fn clears_owners(body: &RawBody) -> bool {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Object {
+        metadata: Metadata,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Metadata {
+        managed_fields: Option<Vec<IgnoredAny>>,
+    }
+    // Most clients do not name them.
+    let names = || std::str::from_utf8(&body.bytes).is_ok_and(|text| text.contains("managedFields"));
+    if body.media_type == PROTOBUF || !names() {
+        return false;
+    }
+    let object = body.json().ok().and_then(|json| serde_json::from_slice::<Object>(&json).ok());
+    object.and_then(|object| object.metadata.managed_fields).is_some_and(|owners| owners.is_empty())
+}
+
 /// The message of a body that is no object of a kind, such as a Scale.
 pub(super) fn message<T: Message + Default + DeserializeOwned>(
     body: &RawBody,
@@ -229,6 +251,36 @@ pub(super) fn message<T: Message + Default + DeserializeOwned>(
     };
     let message = decoded.map_err(|error| expected.refused(expected.kind, &error.to_string()))?;
     Ok((message, checked.warnings))
+}
+
+/// The configuration that is applied, which is YAML or JSON, and what to warn of: fields that stand twice.
+pub(super) fn configuration(
+    bytes: &Bytes,
+    validation: FieldValidation,
+) -> Result<(serde_json::Value, Vec<String>), ApiError> {
+    let wrong =
+        |error: &dyn std::fmt::Display| ApiError::bad_request(format!("error decoding YAML: {error}"));
+    let json = if bytes.trim_ascii_start().starts_with(b"{")
+        && serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
+    {
+        bytes.clone()
+    } else {
+        let text = std::str::from_utf8(bytes).map_err(|error| wrong(&error))?;
+        yaml::to_json(text).map(Bytes::from).map_err(|error| wrong(&error))?
+    };
+    let config: serde_json::Value = serde_json::from_slice(&json).map_err(|error| wrong(&error))?;
+    if !config.is_object() {
+        return Err(wrong(&"it must be an object"));
+    }
+    if validation == FieldValidation::Ignore {
+        return Ok((config, Vec::new()));
+    }
+    // Fields that the schema does not have are refused in any case.
+    let problems = duplicates(&json).map_err(|error| wrong(&error))?;
+    if validation == FieldValidation::Strict && !problems.is_empty() {
+        return Err(ApiError::bad_request(format!("error strict decoding YAML: {}", problems.join(", "))));
+    }
+    Ok((config, problems))
 }
 
 /// The text as a value, in which the last of several equal fields has won; only where there may be some, as reading the

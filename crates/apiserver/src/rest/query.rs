@@ -10,13 +10,20 @@ use gantry_api::meta::v1::{
 use gantry_api::scalars::Time;
 use gantry_api::selector::FieldSelector;
 
+use http::HeaderMap;
+use http::header::USER_AGENT;
+
 use super::{exec, go_time};
 use crate::status::ApiError;
-use crate::verbs::options::dry_run_error;
+use crate::verbs::options::{dry_run_error, manager_errors, manager_of, patch_errors};
 
 /// The parameters of a request. Unknown ones are ignored, as upstream ignores them.
 #[derive(Debug, Default)]
-pub(super) struct Query(Vec<(String, String)>);
+pub(super) struct Query {
+    parameters: Vec<(String, String)>,
+    /// The field manager that the user agent stands for.
+    agent: String,
+}
 
 /// What to do with unknown and duplicate fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,11 +38,19 @@ pub(super) enum FieldValidation {
 
 impl Query {
     pub(super) fn parse(query: &str) -> Self {
-        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+        let parameters = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        Self { parameters, agent: String::new() }
+    }
+
+    /// The same for a client with these headers.
+    pub(super) fn with_agent(mut self, headers: &HeaderMap) -> Self {
+        let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+        self.agent = manager_of(agent.unwrap_or_default());
+        self
     }
 
     fn text(&self, name: &str) -> Option<&str> {
-        let text = self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let text = self.parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         text.filter(|text| !text.is_empty())
     }
 
@@ -44,7 +59,7 @@ impl Query {
     }
 
     fn all(&self, name: &str) -> Vec<String> {
-        let values = self.0.iter().filter(|(key, value)| key == name && !value.is_empty());
+        let values = self.parameters.iter().filter(|(key, value)| key == name && !value.is_empty());
         values.map(|(_, value)| value.clone()).collect()
     }
 
@@ -62,7 +77,7 @@ impl Query {
 
     /// A flag is set by anything but the words for no; by nothing, too.
     fn flag(&self, name: &str) -> Option<bool> {
-        let (_, text) = self.0.iter().find(|(key, _)| key == name)?;
+        let (_, text) = self.parameters.iter().find(|(key, _)| key == name)?;
         Some(text != "0" && !text.eq_ignore_ascii_case("false"))
     }
 
@@ -111,9 +126,10 @@ impl Query {
     }
 
     /// `dryRun`; refuses what no write of the named options takes.
-    fn write(&self, options: &str) -> Result<Vec<String>, ApiError> {
+    fn write(&self, options: &str, mut errors: ErrorList) -> Result<Vec<String>, ApiError> {
         let dry_run = self.all("dryRun");
-        let mut errors: ErrorList = dry_run_error(&dry_run).into_iter().collect();
+        errors.extend(manager_errors(&self.owned("fieldManager")));
+        errors.extend(dry_run_error(&dry_run));
         let validation = self.text("fieldValidation");
         if let Some(other) = validation.filter(|text| !matches!(*text, "Ignore" | "Strict" | "Warn")) {
             let supported = ["", "Ignore", "Strict", "Warn"];
@@ -143,27 +159,39 @@ impl Query {
 
     pub(super) fn create(&self) -> Result<CreateOptions, ApiError> {
         Ok(CreateOptions {
-            dry_run: self.write("CreateOptions")?,
-            field_manager: self.owned("fieldManager"),
+            dry_run: self.write("CreateOptions", ErrorList::new())?,
+            field_manager: self.field_manager(false),
             field_validation: self.owned("fieldValidation"),
         })
     }
 
     pub(super) fn update(&self) -> Result<UpdateOptions, ApiError> {
         Ok(UpdateOptions {
-            dry_run: self.write("UpdateOptions")?,
-            field_manager: self.owned("fieldManager"),
+            dry_run: self.write("UpdateOptions", ErrorList::new())?,
+            field_manager: self.field_manager(false),
             field_validation: self.owned("fieldValidation"),
         })
     }
 
-    pub(super) fn patch(&self) -> Result<PatchOptions, ApiError> {
-        Ok(PatchOptions {
-            dry_run: self.write("PatchOptions")?,
+    /// The options of a patch, or of an apply.
+    pub(super) fn patch(&self, apply: bool) -> Result<PatchOptions, ApiError> {
+        let mut options = PatchOptions {
+            dry_run: Vec::new(),
             force: self.flag("force"),
-            field_manager: self.owned("fieldManager"),
+            field_manager: self.field_manager(apply),
             field_validation: self.owned("fieldValidation"),
-        })
+        };
+        options.dry_run = self.write("PatchOptions", patch_errors(&options, apply))?;
+        Ok(options)
+    }
+
+    /// Who manages the fields that are written: by default whoever the user agent says, but for an apply.
+    fn field_manager(&self, apply: bool) -> String {
+        match self.text("fieldManager") {
+            Some(manager) => manager.to_owned(),
+            None if apply => String::new(),
+            None => self.agent.clone(),
+        }
     }
 
     /// The options of a DELETE without a body.
@@ -179,7 +207,7 @@ impl Query {
 
     pub(super) fn exec(&self) -> exec::Options {
         // An empty word of a command is a word.
-        let words = self.0.iter().filter(|(key, _)| key == "command");
+        let words = self.parameters.iter().filter(|(key, _)| key == "command");
         let flag = |name| self.flag(name).unwrap_or(false);
         exec::Options {
             container: self.owned("container"),

@@ -7,7 +7,7 @@ use gantry_api::authentication::v1::TokenRequest;
 use gantry_api::autoscaling::v1::Scale;
 use gantry_api::core::v1::Binding;
 use gantry_api::custom::CustomObject;
-use gantry_api::meta::v1::{DeleteOptions, ListOptions, PatchOptions};
+use gantry_api::meta::v1::{DeleteOptions, ListOptions, ManagedFieldsEntry, PatchOptions};
 use gantry_api::policy::v1::Eviction;
 use gantry_api::{Kind, Subresource};
 use http::{Method, Request, Response, StatusCode};
@@ -20,6 +20,7 @@ use super::query::{FieldValidation, Query};
 use super::{Inner, encode, exec, list, log, port_forward, proxy, watch};
 use crate::authorization::{Attributes, Requester, authorize, authorize_selected};
 use crate::cache::Entry;
+use crate::openapi::PATCHES;
 use crate::reviews;
 use crate::status::ApiError;
 use crate::table::IncludeObject;
@@ -48,7 +49,7 @@ pub(super) async fn handle(
     path: ResourcePath,
     request: Request<Body>,
 ) -> Result<Response<Body>, ApiError> {
-    let query = Query::parse(request.uri().query().unwrap_or_default());
+    let query = Query::parse(request.uri().query().unwrap_or_default()).with_agent(request.headers());
     let is_watch = path.watch || query.watch();
     let verb = verb(request.method(), &path, is_watch)?;
     let fields = query.fields();
@@ -317,7 +318,10 @@ impl Call<'_> {
 
     async fn update(self, body: RawBody) -> Result<Response<Body>, ApiError> {
         let options = self.query.update()?;
-        let (object, warnings) = body::object(&body, self.target.kind, self.validation())?;
+        let (mut object, warnings) = body::object(&body, self.target.kind, self.validation())?;
+        if object.meta().managed_fields.is_empty() && body::clears_owners(&body) {
+            object.meta_mut().managed_fields = vec![ManagedFieldsEntry::default()];
+        }
         let verbs = &self.inner.verbs;
         let may_create = || self.may_create();
         let (entry, created) =
@@ -350,8 +354,8 @@ impl Call<'_> {
     }
 
     async fn patch(self, body: RawBody) -> Result<Response<Body>, ApiError> {
-        let options = self.query.patch()?;
-        let r#type = patch_type(&body.media_type)?;
+        let Some(r#type) = patch_type(&body.media_type)? else { return self.apply(body).await };
+        let options = self.query.patch(false)?;
         let (target, verbs) = (&self.target, &self.inner.verbs);
         let scale = self.subresource == Some(Subresource::Scale);
         if target.kind.is_custom() && !scale {
@@ -391,6 +395,22 @@ impl Call<'_> {
         let patched =
             self.inner.verbs.patch(&self.target, self.subresource, r#type, body.bytes, options).await?;
         self.reply(StatusCode::OK, &patched, &warnings)
+    }
+
+    /// The body is a configuration: YAML, of which JSON is a part.
+    async fn apply(self, body: RawBody) -> Result<Response<Body>, ApiError> {
+        let options = self.query.patch(true)?;
+        let (target, verbs) = (&self.target, &self.inner.verbs);
+        let (config, warnings) = body::configuration(&body.bytes, self.validation())?;
+        if self.subresource == Some(Subresource::Scale) {
+            let scale = verbs.apply_scale(target, &config, &options).await?;
+            let mut response = encode::message(StatusCode::OK, &self.accept, SCALE, &scale)?;
+            encode::warn(&mut response, &warnings);
+            return Ok(response);
+        }
+        let may_create = || self.may_create();
+        let (entry, created) = verbs.apply(target, self.subresource, &config, &options, may_create).await?;
+        self.reply(if created { StatusCode::CREATED } else { StatusCode::OK }, &entry, &warnings)
     }
 
     /// Finds unknown fields in a patch that has the object's shape. What is wrong with types shows when the patch has
@@ -455,16 +475,14 @@ fn delete_options(body: &RawBody) -> Result<DeleteOptions, ApiError> {
         .map_err(|error| ApiError::bad_request(format!("the body is no DeleteOptions: {error}")))
 }
 
-fn patch_type(media_type: &str) -> Result<PatchType, ApiError> {
+/// The type of a patch by its media type; none for one that is an apply.
+fn patch_type(media_type: &str) -> Result<Option<PatchType>, ApiError> {
     match media_type {
-        "application/json-patch+json" => Ok(PatchType::Json),
-        "application/merge-patch+json" => Ok(PatchType::Merge),
-        "application/strategic-merge-patch+json" => Ok(PatchType::StrategicMerge),
-        _ => Err(ApiError::unsupported_media_type(&[
-            "application/json-patch+json",
-            "application/merge-patch+json",
-            "application/strategic-merge-patch+json",
-        ])),
+        "application/json-patch+json" => Ok(Some(PatchType::Json)),
+        "application/merge-patch+json" => Ok(Some(PatchType::Merge)),
+        "application/strategic-merge-patch+json" => Ok(Some(PatchType::StrategicMerge)),
+        "application/apply-patch+yaml" => Ok(None),
+        _ => Err(ApiError::unsupported_media_type(&PATCHES)),
     }
 }
 

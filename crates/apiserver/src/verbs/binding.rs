@@ -20,7 +20,7 @@ impl Verbs {
         binding: Binding,
         options: &CreateOptions,
     ) -> Result<Arc<Entry>, ApiError> {
-        let dry_run = options::dry_run("CreateOptions", &options.dry_run)?;
+        let dry_run = options::of_write("CreateOptions", &options.field_manager, &options.dry_run)?;
         let node = binding.target.as_ref().map(|node| node.name.as_str()).unwrap_or_default();
         let kind = binding.target.as_ref().map(|node| node.kind.as_str()).unwrap_or_default();
         if node.is_empty() {

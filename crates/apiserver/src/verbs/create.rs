@@ -9,6 +9,7 @@ use rand::seq::IndexedRandom as _;
 
 use super::modify::outcome;
 use super::options;
+use super::ownership::{Ownership, writer};
 use super::write::Sealed;
 use super::{Target, Verbs, versions};
 use crate::admission;
@@ -32,9 +33,21 @@ impl Verbs {
         object: Box<dyn Object>,
         options: &CreateOptions,
     ) -> Result<Arc<Entry>, ApiError> {
+        let dry_run = options::of_write("CreateOptions", &options.field_manager, &options.dry_run)?;
+        let writer = writer(&options.field_manager, None);
+        self.create_as(target, object, dry_run, Ownership::TakenBy(&writer, target.kind)).await
+    }
+
+    /// Creates an object whose fields become owned as `ownership` says.
+    pub(super) async fn create_as(
+        &self,
+        target: &Target,
+        object: Box<dyn Object>,
+        dry_run: bool,
+        ownership: Ownership<'_>,
+    ) -> Result<Arc<Entry>, ApiError> {
         let ruled = versions::ruled(target);
         let cache = self.cache(ruled.kind)?;
-        let dry_run = options::dry_run("CreateOptions", &options.dry_run)?;
         check_kind(target.kind, &*object)?;
         if target.kind.definition().is_some_and(|definition| definition.terminating()) {
             let message = "create not allowed while custom resource definition is terminating";
@@ -56,7 +69,8 @@ impl Verbs {
             }
             // Kept only where another attempt may need it.
             let again = (left > 0).then(|| object.clone_object());
-            match (self.create_named(&cache, ruled.kind, object, dry_run).await, again) {
+            let created = self.create_named(&cache, ruled.kind, object, dry_run, ownership).await;
+            match (created, again) {
                 (Err(error), Some(again)) if error.reason() == Reason::AlreadyExists => object = again,
                 (outcome, _) => return versions::served(target.kind, outcome?),
             }
@@ -69,10 +83,12 @@ impl Verbs {
         kind: &'static Kind,
         mut object: Box<dyn Object>,
         dry_run: bool,
+        ownership: Ownership<'_>,
     ) -> Result<Arc<Entry>, ApiError> {
         object.strategy_mut().set_defaults();
         // Before admission completes the object: what a node may write is what it wrote.
         admission::may_create(&*object)?;
+        ownership.settle(None, &mut *object)?;
         self.admit_new(&mut *object).await?;
         object.strategy_mut().prepare_for_create();
         let name = object.meta().name.clone();
@@ -154,7 +170,6 @@ fn begin(object: &mut dyn Object) {
     meta.deletion_grace_period_seconds = None;
     meta.generation = generation;
     meta.self_link.clear();
-    meta.managed_fields.clear();
 }
 
 fn generate_name(base: &str) -> String {

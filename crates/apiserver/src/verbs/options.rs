@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gantry_api::Kind;
 use gantry_api::field::{Error, ErrorList, Path};
-use gantry_api::meta::v1::ListOptions;
+use gantry_api::meta::v1::{ListOptions, PatchOptions};
 use gantry_api::selector::{FieldSelector, LabelSelector};
 
 use super::Target;
@@ -165,6 +165,76 @@ pub(crate) fn dry_run(of: &str, values: &[String]) -> Result<bool, ApiError> {
     }
 }
 
+/// Whether nothing is to be written, by the named options of a write; refuses those that are wrong.
+pub(super) fn of_write(of: &str, manager: &str, dry_run: &[String]) -> Result<bool, ApiError> {
+    finish(of, manager, dry_run, ErrorList::new())
+}
+
+/// The same for a patch that is no apply.
+pub(super) fn of_patch(options: &PatchOptions) -> Result<bool, ApiError> {
+    finish(PATCH, &options.field_manager, &options.dry_run, patch_errors(options, false))
+}
+
+/// The same for an apply.
+pub(super) fn of_apply(options: &PatchOptions) -> Result<bool, ApiError> {
+    finish(PATCH, &options.field_manager, &options.dry_run, patch_errors(options, true))
+}
+
+const PATCH: &str = "PatchOptions";
+
+fn finish(of: &str, manager: &str, dry_run: &[String], mut errors: ErrorList) -> Result<bool, ApiError> {
+    errors.extend(manager_errors(manager));
+    errors.extend(dry_run_error(dry_run));
+    if errors.is_empty() { Ok(!dry_run.is_empty()) } else { Err(ApiError::invalid_options(of, &errors)) }
+}
+
+/// What a patch must say that applies a configuration, and what others may not.
+pub(crate) fn patch_errors(options: &PatchOptions, apply: bool) -> ErrorList {
+    let mut errors = ErrorList::new();
+    if apply && options.field_manager.is_empty() {
+        errors.push(Error::required(Path::new("fieldManager"), "is required for apply patch"));
+    }
+    if !apply && options.force.is_some() {
+        errors.push(Error::forbidden(Path::new("force"), "may not be specified for non-apply patch"));
+    }
+    errors
+}
+
+/// How long the name of a field manager may be.
+const MAX_MANAGER: usize = 128;
+
+/// What is wrong with the name of a field manager.
+pub(crate) fn manager_errors(manager: &str) -> ErrorList {
+    let mut errors = ErrorList::new();
+    if manager.len() > MAX_MANAGER {
+        errors.push(Error::too_long(Path::new("fieldManager"), MAX_MANAGER));
+    }
+    for (at, letter) in manager.char_indices().filter(|(_, letter)| !is_printable(*letter)) {
+        let point = u32::from(letter);
+        let detail = format!("invalid character U+{point:04X} (at position {at})");
+        errors.push(Error::invalid(Path::new("fieldManager"), manager, detail));
+    }
+    errors
+}
+
+/// Whether a letter is seen: of white space, only the common one is.
+fn is_printable(letter: char) -> bool {
+    letter == ' ' || !(letter.is_control() || letter.is_whitespace())
+}
+
+/// The field manager of a request that names none: what stands before the first `/` in its user agent.
+pub(crate) fn manager_of(user_agent: &str) -> String {
+    let name = user_agent.split('/').next().unwrap_or_default();
+    let mut manager = String::new();
+    for letter in name.chars().filter(|letter| is_printable(*letter)) {
+        if manager.len() + letter.len_utf8() > MAX_MANAGER {
+            break;
+        }
+        manager.push(letter);
+    }
+    manager
+}
+
 /// What is wrong with `dryRun`.
 pub(crate) fn dry_run_error(values: &[String]) -> Option<Error> {
     let known = values.iter().all(|value| value == "All");
@@ -182,6 +252,25 @@ pub(super) fn watch_duration(options: &ListOptions) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn managers_are_named_after_user_agents() {
+        for (agent, manager) in [
+            ("kubectl/v1.36.0 (linux/amd64) kubernetes/abc", "kubectl"),
+            ("", ""),
+            ("my\tagent", "myagent"),
+            ("curl 8/1", "curl 8"),
+        ] {
+            assert_eq!(manager_of(agent), manager, "{agent:?}");
+        }
+        assert_eq!(manager_of(&"ä".repeat(100)).len(), 128);
+        assert!(manager_errors("some manager").is_empty());
+        assert_eq!(
+            manager_errors("a\nb").iter().map(ToString::to_string).collect::<Vec<_>>(),
+            [r#"fieldManager: Invalid value: "a\nb": invalid character U+000A (at position 1)"#]
+        );
+        assert_eq!(manager_errors(&"a".repeat(129)).len(), 1);
+    }
 
     fn refused(watch: bool, options: ListOptions) -> Vec<String> {
         let errors = if watch { watch_errors(&options) } else { list_errors(&options) };

@@ -9,6 +9,7 @@ use gantry_api::{Kind, Object, Subresource, schema};
 use serde_json::Value;
 
 use super::modify::Next;
+use super::ownership::{Ownership, writer};
 use super::update::{check_subresource, succeed};
 use super::{PatchType, Target, Verbs, options, versions};
 use crate::cache::Entry;
@@ -27,7 +28,8 @@ impl Verbs {
         options: &PatchOptions,
     ) -> Result<Arc<Entry>, ApiError> {
         check_subresource(target.kind, subresource)?;
-        let dry_run = options::dry_run("PatchOptions", &options.dry_run)?;
+        let dry_run = options::of_patch(options)?;
+        let writer = writer(&options.field_manager, subresource);
         let patch = Patch::parse(patch_type, &patch)?;
         let ruled = versions::ruled(target);
         let outcome = self
@@ -41,7 +43,7 @@ impl Verbs {
                     apply(&patch, seen.as_deref().unwrap_or(old), options.field_validation == "Strict")?;
                 same_place(target, &*new)?;
                 let new = versions::ruled_object(ruled.kind, new)?;
-                let next = succeed(subresource, new, old)?;
+                let next = succeed(subresource, new, old, Ownership::TakenBy(&writer, target.kind))?;
                 Ok(match next {
                     Next::Put(new) if new.equals(old) => Next::Keep,
                     next => next,
@@ -55,13 +57,26 @@ impl Verbs {
 /// The object that comes of the patch.
 fn apply(patch: &Patch, old: &dyn Object, strict: bool) -> Result<Box<dyn Object>, ApiError> {
     let kind = old.kind();
-    let mut value = old.to_value().map_err(ApiError::internal)?;
+    let mut value = if patch.names_owners() {
+        old.to_value()
+    } else {
+        let mut bare = old.clone_object();
+        bare.meta_mut().managed_fields.clear();
+        bare.to_value()
+    }
+    .map_err(ApiError::internal)?;
     let (api_version, kind_name) = (Value::from(kind.api_version()), Value::from(kind.kind));
     if let Value::Object(fields) = &mut value {
         fields.insert("apiVersion".to_owned(), api_version.clone());
         fields.insert("kind".to_owned(), kind_name.clone());
     }
-    let value = patch.apply(value, kind)?;
+    let mut value = patch.apply(value, kind)?;
+    // An empty list of owners takes them away, which an absent one does not.
+    if let Some(owners) = value.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut)
+        && owners.is_empty()
+    {
+        owners.push(Value::Object(serde_json::Map::new()));
+    }
     if value.get("apiVersion") != Some(&api_version) || value.get("kind") != Some(&kind_name) {
         return Err(ApiError::bad_request(format!(
             "the patch changes apiVersion or kind, which must stay {api_version} and {kind_name}"

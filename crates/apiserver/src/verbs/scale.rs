@@ -1,15 +1,17 @@
 //! The `scale` subresource: the number of replicas, whatever the kind.
 
 use bytes::Bytes;
+use gantry_api::apply::{self, Writer};
 use gantry_api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use gantry_api::autoscaling::v1::{Scale, ScaleSpec, ScaleStatus};
 use gantry_api::core::v1::ReplicationController;
 use gantry_api::custom::ScaleError;
 use gantry_api::field::{Error, Path};
-use gantry_api::meta::v1::{GetOptions, ObjectMeta, PatchOptions, UpdateOptions};
+use gantry_api::meta::v1::{GetOptions, ManagedFieldsEntry, ObjectMeta, PatchOptions, UpdateOptions};
 use gantry_api::selector::LabelSelector;
-use gantry_api::{Kind, Object};
+use gantry_api::{Kind, Object, Subresource};
 
+use super::ownership::{Ownership, refused, writer};
 use super::update::succeed;
 use super::{PatchType, Target, Verbs, options};
 use crate::patch::Patch;
@@ -29,8 +31,13 @@ impl Verbs {
         scale: Scale,
         options: &UpdateOptions,
     ) -> Result<Scale, ApiError> {
-        let dry_run = options::dry_run("UpdateOptions", &options.dry_run)?;
-        self.rescale(target, dry_run, |_| Ok(scale.clone())).await
+        let dry_run = options::of_write("UpdateOptions", &options.field_manager, &options.dry_run)?;
+        let writer = writer(&options.field_manager, Some(Subresource::Scale));
+        self.rescale(target, dry_run, |old, before| {
+            let owners = owners_after(old, &before, &scale, &writer)?;
+            Ok((scale.clone(), owners))
+        })
+        .await
     }
 
     /// Changes the `scale` of an object by a patch.
@@ -41,27 +48,32 @@ impl Verbs {
         patch: Bytes,
         options: &PatchOptions,
     ) -> Result<Scale, ApiError> {
-        let dry_run = options::dry_run("PatchOptions", &options.dry_run)?;
+        let dry_run = options::of_patch(options)?;
+        let writer = writer(&options.field_manager, Some(Subresource::Scale));
         let patch = Patch::parse(patch_type, &patch)?;
-        self.rescale(target, dry_run, |old| {
-            let value = serde_json::to_value(old).map_err(ApiError::internal)?;
+        self.rescale(target, dry_run, |old, before| {
+            let value = serde_json::to_value(&before).map_err(ApiError::internal)?;
             let patched = patch.apply_to_message(value, "k8s.io.api.autoscaling.v1.Scale")?;
-            serde_json::from_value(patched)
-                .map_err(|error| ApiError::bad_request(format!("the patched Scale is not valid: {error}")))
+            let scale = serde_json::from_value(patched)
+                .map_err(|error| ApiError::bad_request(format!("the patched Scale is not valid: {error}")))?;
+            let owners = owners_after(old, &before, &scale, &writer)?;
+            Ok((scale, owners))
         })
         .await
     }
 
-    async fn rescale(
+    /// Changes the scale of an object; `change` is given the object and its scale, and says the next scale and the
+    /// object's owners.
+    pub(super) async fn rescale(
         &self,
         target: &Target,
         dry_run: bool,
-        mut change: impl FnMut(Scale) -> Result<Scale, ApiError> + Send,
+        mut change: impl FnMut(&dyn Object, Scale) -> Result<(Scale, Vec<ManagedFieldsEntry>), ApiError> + Send,
     ) -> Result<Scale, ApiError> {
         let outcome = self
             .modify(target, dry_run, |old| {
-                let scale = change(scale_of(old)?)?;
-                let replicas = scale.spec.as_ref().map_or(0, |spec| spec.replicas);
+                let (scale, owners) = change(old, scale_of(old)?)?;
+                let replicas = replicas_of(&scale);
                 if replicas < 0 {
                     let path = Path::new("spec").child("replicas");
                     let error = Error::invalid(path, replicas, "must be greater than or equal to 0");
@@ -72,11 +84,30 @@ impl Verbs {
                 let meta = scale.metadata.unwrap_or_default();
                 new.meta_mut().uid = meta.uid;
                 new.meta_mut().resource_version = meta.resource_version;
-                succeed(None, new, old)
+                new.meta_mut().managed_fields = owners;
+                succeed(None, new, old, Ownership::Settled)
             })
             .await?;
         scale_of(&*outcome.entry.object()?)
     }
+}
+
+fn replicas_of(scale: &Scale) -> i32 {
+    scale.spec.as_ref().map_or(0, |spec| spec.replicas)
+}
+
+/// The owners of an object whose scale becomes another one.
+fn owners_after(
+    object: &dyn Object,
+    before: &Scale,
+    after: &Scale,
+    writer: &Writer,
+) -> Result<Vec<ManagedFieldsEntry>, ApiError> {
+    let entries = &object.meta().managed_fields;
+    if replicas_of(before) == replicas_of(after) {
+        return Ok(entries.clone());
+    }
+    apply::record_scale(object.kind(), entries, writer).map_err(refused)
 }
 
 fn scale_of(object: &dyn Object) -> Result<Scale, ApiError> {

@@ -8,6 +8,7 @@ use gantry_api::{Kind, Object, Subresource, validation};
 
 use super::create::{check_kind, place};
 use super::modify::Next;
+use super::ownership::{Ownership, keep_times, writer};
 use super::{Target, Verbs, finalize, options, pods, versions};
 use crate::admission;
 use crate::cache::Entry;
@@ -15,7 +16,7 @@ use crate::certificates;
 use crate::status::{ApiError, Reason};
 
 /// How often an update that creates is tried while others create and delete the same object.
-const PUT_ATTEMPTS: usize = 8;
+pub(super) const PUT_ATTEMPTS: usize = 8;
 
 impl Verbs {
     /// Replaces an object as [`Verbs::update`] does, or creates it where there is none and its kind is one that updates
@@ -67,13 +68,14 @@ impl Verbs {
         let ruled = versions::ruled(target);
         let mut object = versions::ruled_object(ruled.kind, object)?;
         place(target, object.meta_mut())?;
-        let dry_run = options::dry_run("UpdateOptions", &options.dry_run)?;
+        let dry_run = options::of_write("UpdateOptions", &options.field_manager, &options.dry_run)?;
+        let writer = writer(&options.field_manager, subresource);
         let outcome = self
             .modify(&ruled, dry_run, |old| {
                 check_unconditional(target, &*object)?;
                 let new = object.clone_object();
                 check_revision(target.kind, new.meta(), old.meta())?;
-                succeed(subresource, new, old)
+                succeed(subresource, new, old, Ownership::TakenBy(&writer, target.kind))
             })
             .await?;
         versions::served(target.kind, outcome.entry)
@@ -126,11 +128,13 @@ pub(super) fn succeed(
     subresource: Option<Subresource>,
     mut new: Box<dyn Object>,
     old: &dyn Object,
+    ownership: Ownership<'_>,
 ) -> Result<Next, ApiError> {
     let kind = old.kind();
     check_revision(kind, new.meta(), old.meta())?;
     new.strategy_mut().set_defaults();
     keep_what_the_server_says(new.meta_mut(), old.meta());
+    ownership.settle(Some(old), &mut *new)?;
     match subresource {
         Some(Subresource::Status) => {
             new.strategy_mut().prepare_for_status_update(old);
@@ -146,6 +150,7 @@ pub(super) fn succeed(
         Some(Subresource::Finalize) => {
             let mut next = old.clone_object();
             finalize::copy_finalizers(&mut *next, &*new);
+            next.meta_mut().managed_fields = std::mem::take(&mut new.meta_mut().managed_fields);
             new = next;
         }
         Some(Subresource::EphemeralContainers) => {
@@ -180,6 +185,7 @@ pub(super) fn succeed(
     if !errors.is_empty() {
         return Err(ApiError::invalid(kind, &old.meta().name, &errors));
     }
+    keep_times(&mut *new, old);
     if finalize::nothing_holds(&*new) { Ok(Next::Remove) } else { Ok(Next::Put(new)) }
 }
 
@@ -191,7 +197,6 @@ fn keep_what_the_server_says(new: &mut ObjectMeta, old: &ObjectMeta) {
     new.deletion_grace_period_seconds = old.deletion_grace_period_seconds;
     new.generation = old.generation;
     new.generate_name.clone_from(&old.generate_name);
-    new.managed_fields.clone_from(&old.managed_fields);
 }
 
 /// A writer of the status does not change the metadata, save labels and annotations of what kubelets report.
@@ -202,4 +207,5 @@ fn keep_metadata_of_status(kind: &Kind, new: &mut ObjectMeta, old: &ObjectMeta) 
         new.labels = written.labels;
         new.annotations = written.annotations;
     }
+    new.managed_fields = written.managed_fields;
 }

@@ -5,6 +5,7 @@
 mod access;
 mod admission;
 mod api_services;
+mod apply;
 mod autoscalers;
 mod bodies;
 mod certificates;

@@ -90,7 +90,7 @@ async fn a_patch_says_which_kind_it_is() {
     let server = Server::start().await;
     server.post(CONFIG_MAPS, &config_map("a")).await.ok(201);
     let path = format!("{CONFIG_MAPS}/a");
-    for r#type in [JSON, "application/apply-patch+yaml", "text/plain"] {
+    for r#type in [JSON, "application/apply-patch+cbor", "text/plain"] {
         let answer = server.patch(&path, r#type, &json!({})).await;
         answer.fails_with(415, "UnsupportedMediaType", STRATEGIC);
     }

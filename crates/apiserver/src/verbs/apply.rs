@@ -1,0 +1,145 @@
+//! Apply: the fields of a configuration become those of an object, and its writer's.
+
+use std::sync::Arc;
+
+use gantry_api::apply::{self, Applied};
+use gantry_api::autoscaling::v1::Scale;
+use gantry_api::meta::v1::PatchOptions;
+use gantry_api::{Kind, Object, Subresource};
+use serde_json::Value;
+
+use super::modify::Next;
+use super::ownership::{Ownership, refused, writer};
+use super::update::{PUT_ATTEMPTS, check_subresource, succeed};
+use super::{Target, Verbs, options, versions};
+use crate::cache::Entry;
+use crate::status::{ApiError, Reason};
+
+impl Verbs {
+    /// Applies a configuration to an object, or to its `status`, or makes the object of it where there is none. Says
+    /// whether it was created; `may_create` is asked before.
+    pub async fn apply(
+        &self,
+        target: &Target,
+        subresource: Option<Subresource>,
+        config: &Value,
+        options: &PatchOptions,
+        may_create: impl Fn() -> Result<(), ApiError> + Send,
+    ) -> Result<(Arc<Entry>, bool), ApiError> {
+        check_subresource(target.kind, subresource)?;
+        let dry_run = options_of(target, options)?;
+        let force = options.force.unwrap_or(false);
+        let writer = writer(&options.field_manager, subresource);
+        let ruled = versions::ruled(target);
+        for _ in 0..PUT_ATTEMPTS {
+            let outcome = self
+                .modify(&ruled, dry_run, |old| {
+                    let seen = if old.kind() == target.kind {
+                        None
+                    } else {
+                        Some(versions::converted(old, target.kind)?)
+                    };
+                    let live = seen.as_deref().unwrap_or(old);
+                    let applied = apply::apply(target.kind, Some(live), config, &writer, force);
+                    let new =
+                        versions::ruled_object(ruled.kind, object_of(target, applied.map_err(refused)?)?)?;
+                    Ok(match succeed(subresource, new, old, Ownership::Settled)? {
+                        Next::Put(new) if new.equals(old) => Next::Keep,
+                        next => next,
+                    })
+                })
+                .await;
+            let missing = match outcome {
+                Ok(outcome) => return Ok((versions::served(target.kind, outcome.entry)?, false)),
+                Err(error) if error.reason() == Reason::NotFound => error,
+                Err(error) => return Err(error),
+            };
+            let applied = apply::apply(target.kind, None, config, &writer, force).map_err(refused)?;
+            let mut new = object_of(target, applied)?;
+            if subresource.is_some() {
+                return Err(missing);
+            }
+            if !new.meta().uid.is_empty() {
+                let uid = &new.meta().uid;
+                let detail = format!(
+                    "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                );
+                return Err(ApiError::conflict(target.kind, &target.name, &detail));
+            }
+            may_create()?;
+            new.meta_mut().resource_version.clear();
+            match self.create_as(target, new, dry_run, Ownership::Settled).await {
+                // Somebody else was faster.
+                Err(error) if error.reason() == Reason::AlreadyExists => {}
+                outcome => return outcome.map(|entry| (entry, true)),
+            }
+        }
+        Err(ApiError::modified(target.kind, &target.name))
+    }
+
+    /// Applies a configuration to the `scale` of an object.
+    pub async fn apply_scale(
+        &self,
+        target: &Target,
+        config: &Value,
+        options: &PatchOptions,
+    ) -> Result<Scale, ApiError> {
+        let dry_run = options_of(target, options)?;
+        let force = options.force.unwrap_or(false);
+        let writer = writer(&options.field_manager, Some(Subresource::Scale));
+        self.rescale(target, dry_run, |old, scale| {
+            let live = serde_json::to_value(scale).map_err(ApiError::internal)?;
+            let entries = &old.meta().managed_fields;
+            let applied = apply::apply_scale(target.kind, entries, live, config, &writer, force);
+            let Applied { value, managed_fields } = applied.map_err(refused)?;
+            let scale = serde_json::from_value(value)
+                .map_err(|error| ApiError::without_reason(not_converted(target.kind, &error.to_string())))?;
+            Ok((scale, managed_fields))
+        })
+        .await
+    }
+}
+
+/// Whether nothing is to be written. Custom resources have no owners of their fields yet, so nothing is applied to them.
+fn options_of(target: &Target, options: &PatchOptions) -> Result<bool, ApiError> {
+    if target.kind.is_custom() {
+        let others = ["application/json-patch+json", "application/merge-patch+json"];
+        return Err(ApiError::unsupported_media_type(&others));
+    }
+    options::of_apply(options)
+}
+
+/// The object that comes of an apply, at its place.
+fn object_of(target: &Target, applied: Applied) -> Result<Box<dyn Object>, ApiError> {
+    let Target { kind, namespace, name } = target;
+    let mut object = kind.decode_value(applied.value).map_err(|error| {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+        ApiError::without_reason(not_converted(kind, &format!("{error}{cause}")))
+    })?;
+    let meta = object.meta_mut();
+    meta.managed_fields = applied.managed_fields;
+    if meta.namespace.is_empty() {
+        meta.namespace.clone_from(namespace);
+    }
+    if meta.namespace != *namespace {
+        return Err(ApiError::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    if meta.name.is_empty() {
+        return Err(ApiError::bad_request(format!(
+            "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        )));
+    }
+    if meta.name != *name {
+        return Err(ApiError::bad_request(format!(
+            "the name of the object ({}) does not match the name on the URL ({name})",
+            meta.name
+        )));
+    }
+    Ok(object)
+}
+
+fn not_converted(kind: &Kind, why: &str) -> String {
+    format!("failed to convert new object to {}, Kind={}: {why}", kind.api_version(), kind.kind)
+}
