@@ -71,6 +71,33 @@ async fn objects_are_written_read_and_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn managers_apply_their_fields() {
+    let test = TestCluster::start(1).await;
+    let maps: Api<ConfigMap> = Api::default_namespaced(client(&test).await);
+    let config = |value: &str| {
+        let mut map = config_map("applied", value);
+        map.metadata.managed_fields = None;
+        Patch::Apply(map)
+    };
+    let one = PatchParams::apply("one");
+    let made = maps.patch("applied", &one, &config("a")).await.unwrap();
+    let again = maps.patch("applied", &one, &config("a")).await.unwrap();
+    assert_eq!(made.metadata.resource_version, again.metadata.resource_version);
+    let owners = made.managed_fields();
+    assert_eq!(owners.len(), 1);
+    assert_eq!((owners[0].manager.as_deref(), owners[0].operation.as_deref()), (Some("one"), Some("Apply")));
+
+    let refused = maps.patch("applied", &PatchParams::apply("two"), &config("b")).await.unwrap_err();
+    let kube::Error::Api(status) = &refused else { panic!("{refused}") };
+    assert_eq!((status.code, status.reason.as_str()), (409, "Conflict"));
+    assert!(status.message.contains("conflict with \"one\": .data.key"), "{}", status.message);
+    let forced = maps.patch("applied", &PatchParams::apply("two").force(), &config("b")).await.unwrap();
+    assert_eq!(forced.data.as_ref().unwrap()["key"], "b");
+    assert_eq!(forced.managed_fields()[0].manager.as_deref(), Some("two"));
+    test.down_purged().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_watcher_sees_every_object_also_across_a_restart_of_the_server() {
     let test = TestCluster::start(1).await;
     let maps: Api<ConfigMap> = Api::default_namespaced(client(&test).await);

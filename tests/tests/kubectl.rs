@@ -61,3 +61,53 @@ async fn kubectl_works_as_on_kubernetes() {
     said(&["delete", "deployment,service", "web", "--timeout=60s"]).await;
     test.down_purged().await;
 }
+
+/// Apply by the server: owners, conflicts, and the way to it from `kubectl apply` without the server.
+#[tokio::test(flavor = "multi_thread")]
+async fn kubectl_applies_by_the_server() {
+    let Some(kubectl) = kubectl() else {
+        println!("skipped: no kubectl in PATH, and GANTRY_KUBECTL is not set");
+        return;
+    };
+    let test = TestCluster::start(1).await;
+    let map = |name: &str, value: &str| {
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  key: {value}\n")
+    };
+    let run = async |args: &[&str], input: &str| -> Output { test.run(&kubectl, args, input).await };
+    let by_server = ["apply", "--server-side", "-f", "-"];
+
+    let made = run(&by_server, &map("ssa", "a")).await.success();
+    assert!(made.contains("configmap/ssa serverside-applied"), "{made}");
+    let owners = ["get", "configmap", "ssa", "-o", "yaml", "--show-managed-fields"];
+    let shown = run(&owners, "").await.success();
+    assert!(shown.contains("manager: kubectl") && shown.contains("operation: Apply"), "{shown}");
+    assert!(!run(&["get", "configmap", "ssa", "-o", "yaml"], "").await.success().contains("managedFields"));
+
+    let other = ["apply", "--server-side", "--field-manager=other", "-f", "-"];
+    let refused = run(&other, &map("ssa", "b")).await.failure();
+    assert!(
+        refused.contains("Apply failed with 1 conflict: conflict with \"kubectl\": .data.key"),
+        "{refused}"
+    );
+    let forced = [&other[..], &["--force-conflicts"]].concat();
+    run(&forced, &map("ssa", "b")).await.success();
+    let value = ["get", "configmap", "ssa", "-o", "jsonpath={.data.key}"];
+    assert_eq!(run(&value, "").await.success().trim(), "b");
+
+    // A difference is told by the code 1, and nothing is written.
+    let diff = ["diff", "--server-side", "--field-manager=other", "-f", "-"];
+    let difference = run(&diff, &map("ssa", "c")).await;
+    assert_eq!(difference.code, 1, "{}", difference.stderr);
+    let lines = &difference.stdout;
+    assert!(lines.contains("+  key: c") && lines.contains("-  key: b"), "{lines}");
+    assert_eq!(run(&value, "").await.success().trim(), "b");
+    run(&diff, &map("ssa", "b")).await.success();
+
+    // What was applied without the server is taken over without a conflict.
+    run(&["apply", "-f", "-"], &map("moved", "a")).await.success();
+    run(&by_server, &map("moved", "b")).await.success();
+    let owners =
+        run(&["get", "configmap", "moved", "-o", "yaml", "--show-managed-fields"], "").await.success();
+    assert!(!owners.contains("manager: kubectl-client-side-apply\n    operation: Update"), "{owners}");
+    test.down_purged().await;
+}

@@ -14,6 +14,7 @@ mod path;
 mod prune;
 pub(crate) mod rules;
 pub(crate) mod schema;
+mod shape;
 mod strict;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -35,6 +36,8 @@ use crate::apiextensions::v1::{
 };
 use schema::Schema;
 
+use crate::schema::shape::Type;
+
 /// The finalizer of a definition whose objects are not deleted yet.
 pub const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 
@@ -51,6 +54,10 @@ pub struct Definition {
     fields: Vec<(&'static str, Option<JsonPath>)>,
     warning: Option<String>,
     terminating: bool,
+    /// How its fields are owned.
+    shape: Type,
+    /// The versions that are served.
+    served: Vec<String>,
     /// Whether there are rules as expressions.
     has_rules: bool,
 }
@@ -95,8 +102,11 @@ impl Definition {
         let subresources = version.subresources.as_ref();
         let columns = &version.additional_printer_columns;
         let storage = spec.versions.iter().find(|version| version.storage);
+        let served = spec.versions.iter().filter(|version| version.served);
         Ok(Self {
             has_rules: rules::has_any(&schema),
+            shape: shape::of_objects(&schema),
+            served: served.map(|version| version.name.clone()).collect(),
             schema,
             published,
             storage_version: storage.unwrap_or(version).name.clone(),
@@ -128,6 +138,21 @@ impl Definition {
     #[must_use]
     pub fn warning(&self) -> Option<&str> {
         self.warning.as_deref()
+    }
+
+    /// How the fields of its objects are owned.
+    pub(crate) fn shape(&self) -> &Type {
+        &self.shape
+    }
+
+    /// Whether objects are also served in this version.
+    pub(crate) fn serves(&self, version: &str) -> bool {
+        self.served.iter().any(|served| served == version)
+    }
+
+    /// Where the number of replicas is in its objects.
+    pub(crate) fn replicas(&self) -> Option<Vec<&str>> {
+        self.scale.as_ref().and_then(|scale| scale.spec.names())
     }
 
     /// Whether no objects may be created any more.

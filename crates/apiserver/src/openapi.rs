@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 pub(crate) use document::{Document, Form};
-pub(crate) use operation::PATCHES;
+pub(crate) use operation::{CUSTOM_PATCHES, PATCHES};
 
 use gantry_api::Kind;
 

@@ -45,7 +45,9 @@ impl Patch {
                 Form::Strategic(object(serde_json::from_slice(bytes).map_err(invalid)?)?)
             }
         };
-        let names_owners = std::str::from_utf8(bytes).is_ok_and(|text| text.contains("managedFields"));
+        // A name may be written in escapes.
+        let names = |text: &str| text.contains("managedFields") || text.contains("\\u");
+        let names_owners = std::str::from_utf8(bytes).is_ok_and(names);
         Ok(Self { form, names_owners })
     }
 

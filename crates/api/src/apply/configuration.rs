@@ -13,6 +13,7 @@ use super::set::Set;
 use super::update::{Writer, after, is_served};
 use super::validate;
 use super::walk::{Comparison, compare, fields};
+use crate::custom::Definition;
 use crate::meta::v1::ManagedFieldsEntry;
 use crate::schema::shape::{Shapes, Type};
 use crate::{Kind, Object};
@@ -86,11 +87,28 @@ pub struct Applied {
 }
 
 /// The names by which a configuration is about an object.
-pub(super) struct Subject {
+pub(super) struct Subject<'a> {
     pub(super) group_version: String,
     pub(super) kind: String,
-    pub(super) of: &'static Type,
+    pub(super) of: &'a Type,
     pub(super) ignored: &'static Set,
+    /// Whether fields have the same names in all versions.
+    pub(super) alike: bool,
+}
+
+impl Subject<'_> {
+    /// Whether an owner's fields have the names that they have here.
+    fn names_as(&self, owner: &Owner) -> bool {
+        self.alike || owner.api_version == self.group_version
+    }
+}
+
+/// The type of a kind's objects; a custom resource's is that of its definition.
+pub(super) fn type_of<'a>(kind: &Kind, definition: Option<&'a Definition>) -> Option<&'a Type> {
+    match definition {
+        Some(definition) => Some(definition.shape()),
+        None => Shapes::get().by_name(kind.message),
+    }
 }
 
 /// Applies a configuration to an object of `kind`, or to nothing.
@@ -105,7 +123,8 @@ pub fn apply(
     force: bool,
 ) -> Result<Applied, Refusal> {
     let failed = |text: String| Refusal::Failed(text);
-    let Some(of) = Shapes::get().by_name(kind.message) else {
+    let definition = kind.definition();
+    let Some(of) = type_of(kind, definition.as_deref()) else {
         return Err(failed(format!("no schema of {}", kind.message)));
     };
     let subject = Subject {
@@ -113,6 +132,7 @@ pub fn apply(
         kind: kind.kind.to_owned(),
         of,
         ignored: ignored(kind, writer.subresource),
+        alike: kind.is_custom(),
     };
     let mut value = match live {
         Some(live) => live.to_value().map_err(|error| failed(error.to_string()))?,
@@ -124,7 +144,7 @@ pub fn apply(
     let entries = live.map(|live| live.meta().managed_fields.as_slice()).unwrap_or_default();
     let mut owners =
         Owners::read(entries).map_err(|error| failed(format!("failed to decode managed fields: {error}")))?;
-    owners.0.retain(|owned| is_served(kind, &subject.group_version, &owned.owner.api_version));
+    owners.0.retain(|owned| is_served(kind, &owned.owner.api_version));
     if owners.0.is_empty() && live.is_some() {
         owners = untracked(kind, &value, &subject, writer);
     }
@@ -133,7 +153,7 @@ pub fn apply(
 }
 
 /// The owner of everything in an object whose owners are not known.
-fn untracked(kind: &Kind, value: &Value, subject: &Subject, writer: &Writer) -> Owners {
+fn untracked(kind: &Kind, value: &Value, subject: &Subject<'_>, writer: &Writer) -> Owners {
     let (mut all, mut nothing) = (value.clone(), Value::Object(serde_json::Map::new()));
     complete(&mut all, subject.of);
     complete(&mut nothing, subject.of);
@@ -145,7 +165,7 @@ fn untracked(kind: &Kind, value: &Value, subject: &Subject, writer: &Writer) -> 
 /// Applies a configuration of the subject's kind; one of `kubectl` takes over what `kubectl apply` did without the
 /// server.
 pub(super) fn apply_to(
-    subject: &Subject,
+    subject: &Subject<'_>,
     live: &Live,
     config: &Value,
     writer: &Writer,
@@ -184,7 +204,7 @@ fn gvk(config: &Value) -> String {
     format!("{group}/{version}, Kind={}", text("kind"))
 }
 
-fn check(subject: &Subject, config: &Value) -> Result<(), Refusal> {
+fn check(subject: &Subject<'_>, config: &Value) -> Result<(), Refusal> {
     let text = |name: &str| config.get(name).and_then(Value::as_str).unwrap_or_default();
     if text("apiVersion") != subject.group_version || text("kind") != subject.kind {
         return Err(Refusal::BadRequest(format!("invalid object type: {}", gvk(config))));
@@ -209,7 +229,7 @@ fn check(subject: &Subject, config: &Value) -> Result<(), Refusal> {
 }
 
 fn structured(
-    subject: &Subject,
+    subject: &Subject<'_>,
     live: &Live,
     config: &Value,
     writer: &Writer,
@@ -221,7 +241,7 @@ fn structured(
     let mut owners = live.owners.clone();
     let last = owners.take(&owner).map(|owned| owned.set).unwrap_or_default();
     let merged = merge(&live.value, config, subject.of);
-    let all = owners.0.iter().filter(|owned| owned.owner.api_version == subject.group_version);
+    let all = owners.0.iter().filter(|owned| subject.names_as(&owned.owner));
     let managed = all.fold(set.clone(), |all, owned| all.union(&owned.set));
     let next = prune(merged, &last, &managed, subject.of);
 
@@ -229,7 +249,7 @@ fn structured(
     complete(&mut before, subject.of);
     complete(&mut now, subject.of);
     let comparison = compare(&&before, &&now, subject.of).without(subject.ignored);
-    yield_to(&mut owners, comparison, &subject.group_version, force)?;
+    yield_to(subject, &mut owners, comparison, force)?;
     let set = strip(set);
     if !set.is_empty() {
         owners.put(Owned { owner, time: Some(writer.time), set });
@@ -239,14 +259,14 @@ fn structured(
 
 /// Takes from the others what changes; without force, only if they own none of it.
 fn yield_to(
+    subject: &Subject<'_>,
     owners: &mut Owners,
     mut comparison: Comparison,
-    group_version: &str,
     force: bool,
 ) -> Result<(), Refusal> {
     let touched = comparison.touched();
     let mut conflicts = Vec::new();
-    for owned in owners.0.iter_mut().filter(|owned| owned.owner.api_version == group_version) {
+    for owned in owners.0.iter_mut().filter(|owned| subject.names_as(&owned.owner)) {
         let both = owned.set.intersection(&touched);
         conflicts.extend(both.paths().into_iter().map(|path| Conflict { owner: owned.owner.clone(), path }));
         owned.set.subtract(&touched);
@@ -262,7 +282,7 @@ fn yield_to(
 }
 
 /// Takes out of the merged object what its owner applied the last time and does not any more, and nobody else owns.
-fn prune(merged: Value, last: &Set, managed: &Set, of: &'static Type) -> Value {
+fn prune(merged: Value, last: &Set, managed: &Set, of: &Type) -> Value {
     if last.is_empty() {
         return merged;
     }

@@ -142,6 +142,12 @@ impl Path {
     pub fn fields(names: &[&'static str]) -> Self {
         Self(names.iter().map(|name| Element::Field(Name::Borrowed(name))).collect())
     }
+
+    /// The same of names that are not known to this program.
+    #[must_use]
+    pub fn names(names: &[&str]) -> Self {
+        Self(names.iter().map(|name| Element::Field(Name::Owned((*name).to_owned()))).collect())
+    }
 }
 
 impl fmt::Display for Path {

@@ -33,12 +33,21 @@ pub(super) fn strip(mut set: Set) -> Set {
     set
 }
 
+/// The entries of owners, which nobody owns either.
+pub(super) static OWNERS: LazyLock<Set> =
+    LazyLock::new(|| Set::of([Path::fields(&["metadata", "managedFields"])]));
+
 static NOTHING: Set = Set::new();
+
+/// The parts of custom resources that have a status.
+static SPEC: LazyLock<Set> = LazyLock::new(|| Set::of([Path::fields(&["spec"])]));
+static STATUS: LazyLock<Set> = LazyLock::new(|| Set::of([Path::fields(&["status"])]));
 
 static IGNORED: LazyLock<HashMap<(&'static str, &'static str), Set>> = LazyLock::new(|| {
     let mut all = HashMap::new();
     for kind in registry::all() {
-        for subresource in ["", Subresource::Status.name(), Subresource::Finalize.name()] {
+        let parts = [Subresource::Status, Subresource::Finalize, Subresource::Approval];
+        for subresource in std::iter::once("").chain(parts.map(Subresource::name)) {
             all.insert((kind.message, subresource), Set::of(reset(kind, subresource)));
         }
     }
@@ -47,6 +56,13 @@ static IGNORED: LazyLock<HashMap<(&'static str, &'static str), Set>> = LazyLock:
 
 /// What a write of the object, or of its subresource, does not change: who writes it does not own it.
 pub(super) fn ignored(kind: &Kind, subresource: &'static str) -> &'static Set {
+    if kind.is_custom() {
+        return match subresource {
+            _ if !kind.has(Subresource::Status) => &NOTHING,
+            "status" => &SPEC,
+            _ => &STATUS,
+        };
+    }
     IGNORED.get(&(kind.message, subresource)).unwrap_or(&NOTHING)
 }
 
@@ -60,9 +76,17 @@ fn reset(kind: &Kind, subresource: &str) -> Vec<Path> {
             Path::fields(&["metadata", "ownerReferences"]),
         ],
         ("Deployment", "status") => vec![spec(), Path::fields(&["metadata", "labels"])],
-        ("VolumeAttachment" | "FlowSchema" | "PriorityLevelConfiguration", "status") => {
-            vec![spec(), Path::fields(&["metadata"])]
-        }
+        (
+            "VolumeAttachment"
+            | "FlowSchema"
+            | "PriorityLevelConfiguration"
+            | "ValidatingAdmissionPolicy"
+            | "ResourceClaim"
+            | "APIService",
+            "status",
+        ) => vec![spec(), Path::fields(&["metadata"])],
+        ("CertificateSigningRequest", "status") => vec![spec(), Path::fields(&["status", "conditions"])],
+        (_, "approval") => vec![spec(), Path::fields(&["status", "certificate"])],
         (_, "status") => vec![spec()],
         _ => vec![Path::fields(&["status"])],
     }

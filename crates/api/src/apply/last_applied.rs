@@ -15,7 +15,7 @@ const MAX_ANNOTATIONS: usize = 256 << 10;
 
 /// The fields that were applied without the server and are still as they were applied; `None` without an annotation
 /// that can be read.
-pub(super) fn fields_of(subject: &Subject, live: &Value) -> Option<Set> {
+pub(super) fn fields_of(subject: &Subject<'_>, live: &Value) -> Option<Set> {
     let text = live.get("metadata")?.get("annotations")?.get(ANNOTATION)?.as_str()?;
     let last: Value = serde_json::from_str(text).ok()?;
     if last.get("apiVersion").and_then(Value::as_str) != Some(subject.group_version.as_str())

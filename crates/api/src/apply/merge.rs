@@ -5,19 +5,20 @@ use serde_json::{Map, Value};
 use super::element::Element;
 use super::set::Set;
 use super::tree::element;
-use crate::schema::shape::{Items, Shapes, Type};
+use crate::schema::shape::{Items, Type};
 
 /// The object with everything that the configuration says.
-pub(super) fn merge(live: &Value, config: &Value, of: &'static Type) -> Value {
+pub(super) fn merge(live: &Value, config: &Value, of: &Type) -> Value {
     merged(Some(live), Some(config), of).unwrap_or(Value::Null)
 }
 
-fn merged(live: Option<&Value>, config: Option<&Value>, of: &'static Type) -> Option<Value> {
+fn merged(live: Option<&Value>, config: Option<&Value>, of: &Type) -> Option<Value> {
     let leaf = || config.or(live).cloned();
     match of {
-        Type::Struct(at) if Shapes::get().of(*at).atomic => leaf(),
         Type::Map { atomic: true, .. } | Type::List { items: Items::Atomic, .. } => leaf(),
-        Type::Struct(_) | Type::Map { .. } => {
+        _ if of.shape().is_some_and(|shape| shape.atomic) => leaf(),
+        Type::Deduced if config.or(live).is_some_and(|value| !value.is_object()) => leaf(),
+        Type::Struct(_) | Type::Custom(_) | Type::Map { .. } | Type::Deduced => {
             let (old, new) = (live.and_then(Value::as_object), config.and_then(Value::as_object));
             if old.is_none_or(Map::is_empty) && new.is_none_or(Map::is_empty) {
                 return leaf();
@@ -29,7 +30,7 @@ fn merged(live: Option<&Value>, config: Option<&Value>, of: &'static Type) -> Op
                     continue;
                 }
                 let (old, new) = (old.and_then(|old| old.get(name)), new.and_then(|new| new.get(name)));
-                if let Some(value) = merged(old, new, type_below(of, name)) {
+                if let Some(value) = merged(old, new, of.below(name).unwrap_or(&ANY)) {
                     out.insert(name.clone(), value);
                 }
             }
@@ -52,19 +53,10 @@ fn merged(live: Option<&Value>, config: Option<&Value>, of: &'static Type) -> Op
 
 static ANY: Type = Type::Any;
 
-/// The type of a field of a struct, or of a map's values.
-fn type_below(of: &'static Type, name: &str) -> &'static Type {
-    match of {
-        Type::Struct(at) => Shapes::get().of(*at).field(name).map_or(&ANY, |field| &field.of),
-        Type::Map { of, .. } => of,
-        _ => &ANY,
-    }
-}
-
 /// An item with what tells it apart.
 type Item<'a> = (Element, &'a Value);
 
-fn steps<'a>(list: &'a [Value], of: &'static Type, items: &'static Items) -> Vec<Item<'a>> {
+fn steps<'a>(list: &'a [Value], of: &Type, items: &Items) -> Vec<Item<'a>> {
     list.iter().filter_map(|item| Some((element(&item, of, items).ok()?, item))).collect()
 }
 
@@ -76,7 +68,7 @@ fn only<'a>(items: &[Item<'a>], step: &Element) -> Option<&'a Value> {
 }
 
 /// Items of both lists: shared ones in the configuration's order, and the object's own ones where they were.
-fn merged_items(live: &[Value], config: &[Value], of: &'static Type, items: &'static Items) -> Vec<Value> {
+fn merged_items(live: &[Value], config: &[Value], of: &Type, items: &Items) -> Vec<Value> {
     let (old, new) = (steps(live, of, items), steps(config, of, items));
     let is_in = |items: &[Item<'_>], step: &Element| items.iter().any(|(other, _)| other == step);
     let mut shared = new.iter().map(|(step, _)| step).filter(|step| is_in(&old, step));
@@ -121,11 +113,11 @@ fn merged_items(live: &[Value], config: &[Value], of: &'static Type, items: &'st
 }
 
 /// The value without the fields of a set; null where nothing is left.
-pub(super) fn remove(value: &Value, set: &Set, of: &'static Type) -> Value {
+pub(super) fn remove(value: &Value, set: &Set, of: &Type) -> Value {
     match (of, value) {
-        (Type::Struct(at), _) if Shapes::get().of(*at).atomic => Value::Null,
+        _ if of.shape().is_some_and(|shape| shape.atomic) => Value::Null,
         (Type::Map { atomic: true, .. } | Type::List { items: Items::Atomic, .. }, _) => Value::Null,
-        (Type::Struct(_) | Type::Map { .. }, Value::Object(fields)) => {
+        (Type::Struct(_) | Type::Custom(_) | Type::Map { .. } | Type::Deduced, Value::Object(fields)) => {
             let mut out = Map::new();
             for (name, value) in fields {
                 let step = Element::Field(name.clone().into());
@@ -133,7 +125,7 @@ pub(super) fn remove(value: &Value, set: &Set, of: &'static Type) -> Value {
                     continue;
                 }
                 let value = match set.below(&step) {
-                    Some(below) => remove(value, below, type_below(of, name)),
+                    Some(below) => remove(value, below, of.below(name).unwrap_or(&ANY)),
                     None => value.clone(),
                 };
                 out.insert(name.clone(), value);
@@ -157,27 +149,26 @@ pub(super) fn remove(value: &Value, set: &Set, of: &'static Type) -> Value {
             }
             if out.is_empty() { Value::Null } else { Value::Array(out) }
         }
-        (Type::Struct(_) | Type::Map { .. } | Type::List { .. }, _) => Value::Null,
+        (Type::Struct(_) | Type::Custom(_) | Type::Map { .. } | Type::List { .. }, _) => Value::Null,
         _ => value.clone(),
     }
 }
 
 /// The set with the fields of structs on the way to its paths, which nobody can own apart from what is below them.
-pub(super) fn with_fields_on_the_way(set: &Set, of: &'static Type) -> Set {
+pub(super) fn with_fields_on_the_way(set: &Set, of: &Type) -> Set {
     let mut out = Set::new();
     for member in set.members() {
         out.insert_member(member.clone());
     }
     for (step, below) in set.children() {
         let below_type = match (step, of) {
-            (Element::Field(name), Type::Struct(at)) => match Shapes::get().of(*at).field(name) {
-                Some(field) => {
+            (Element::Field(name), _) => {
+                if of.shape().is_some_and(|shape| shape.field(name).is_some()) {
                     out.insert_member(step.clone());
-                    &field.of
                 }
-                None => &ANY,
-            },
-            (Element::Field(_), Type::Map { of, .. }) | (Element::Key(_), Type::List { of, .. }) => of,
+                of.below(name).unwrap_or(&ANY)
+            }
+            (Element::Key(_), Type::List { of, .. }) => of,
             _ => &ANY,
         };
         out.insert_child(step.clone(), with_fields_on_the_way(below, below_type));
@@ -186,11 +177,11 @@ pub(super) fn with_fields_on_the_way(set: &Set, of: &'static Type) -> Set {
 }
 
 /// Adds what every object of upstream has, if need be empty: what is there before anybody adds it.
-pub(super) fn complete(value: &mut Value, of: &'static Type) {
+pub(super) fn complete(value: &mut Value, of: &Type) {
     match (of, value) {
-        (Type::Struct(at), Value::Object(fields)) => {
-            for field in &Shapes::get().of(*at).fields {
-                match fields.get_mut(&field.name) {
+        (Type::Struct(_) | Type::Custom(_), Value::Object(fields)) => {
+            for field in of.shape().into_iter().flat_map(|shape| &shape.fields) {
+                match fields.get_mut(field.name.as_ref()) {
                     Some(value) => complete(value, &field.of),
                     None if field.always => {
                         let mut value = match &field.of {
@@ -201,7 +192,7 @@ pub(super) fn complete(value: &mut Value, of: &'static Type) {
                             _ => Value::Null,
                         };
                         complete(&mut value, &field.of);
-                        fields.insert(field.name.clone(), value);
+                        fields.insert(field.name.to_string(), value);
                     }
                     None => {}
                 }

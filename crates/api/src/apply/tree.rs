@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::element::{Element, Name, Scalar};
-use crate::schema::shape::{Items, KeyField, Shapes, Struct, Type};
+use crate::schema::shape::{Items, KeyField, Struct, Type};
 
 /// A value of a known type: JSON, or the encoded bytes of a message.
 pub(super) trait Tree: Clone {
@@ -11,42 +11,47 @@ pub(super) trait Tree: Clone {
     fn identical(&self, other: &Self) -> bool;
 
     /// Whether it is equal to another one of the same type.
-    fn equals(&self, other: &Self, of: &'static Type) -> bool;
+    fn equals(&self, other: &Self, of: &Type) -> bool;
 
     /// Whether it is null.
     fn is_null(&self) -> bool;
 
     /// The fields of a struct, in the order of their names; `None` if it is no struct.
-    fn fields(&self, of: &'static Struct) -> Option<Vec<Entry<Self>>>;
+    fn fields<'t>(&self, of: &'t Struct) -> Option<Vec<Entry<'t, Self>>>;
 
     /// The entries of a map, in the order of their keys; `None` if it is no map.
-    fn entries(&self, of: &'static Type) -> Option<Vec<Entry<Self>>>;
+    fn entries<'t>(&self, of: &'t Type) -> Option<Vec<Entry<'t, Self>>>;
 
     /// The items of a list; `None` if it is no list.
     fn items(&self) -> Option<Vec<Self>>;
 
     /// The scalar that it is.
-    fn scalar(&self, of: &'static Type) -> Option<Scalar>;
+    fn scalar(&self, of: &Type) -> Option<Scalar>;
 }
 
 /// A field of a struct, or an entry of a map.
-pub(super) struct Entry<T> {
+pub(super) struct Entry<'t, T> {
     pub(super) name: Name,
     pub(super) value: T,
-    pub(super) of: &'static Type,
+    pub(super) of: &'t Type,
     /// Whether the name is that of a field and no key of a map.
     pub(super) declared: bool,
+}
+
+/// The fields of a struct, or the entries of a map; `None` for everything else.
+pub(super) fn children<'t, T: Tree>(value: &T, of: &'t Type) -> Option<Vec<Entry<'t, T>>> {
+    match of {
+        Type::Map { of, .. } => value.entries(of),
+        Type::Deduced => value.entries(of),
+        _ => value.fields(of.shape()?),
+    }
 }
 
 /// Why an item of a list cannot be told apart from others.
 pub(super) type ItemError = String;
 
 /// The step that leads to an item of a list which is a set or a map.
-pub(super) fn element<T: Tree>(
-    item: &T,
-    of: &'static Type,
-    items: &'static Items,
-) -> Result<Element, ItemError> {
+pub(super) fn element<T: Tree>(item: &T, of: &Type, items: &Items) -> Result<Element, ItemError> {
     match items {
         Items::Set if item.is_null() => {
             Err("associative list without keys has an element that's an explicit null".to_owned())
@@ -67,11 +72,9 @@ pub(super) fn element<T: Tree>(
     }
 }
 
-fn key<T: Tree>(item: &T, of: &'static Type, keys: &'static [KeyField]) -> Result<Element, ItemError> {
+fn key<T: Tree>(item: &T, of: &Type, keys: &[KeyField]) -> Result<Element, ItemError> {
     let not_a_map = || "associative list with keys may not have non-map elements".to_owned();
-    let Type::Struct(at) = of else { return Err(not_a_map()) };
-    let shape = Shapes::get().of(*at);
-    let present = item.fields(shape).ok_or_else(not_a_map)?;
+    let present = children(item, of).ok_or_else(not_a_map)?;
     let mut fields = Vec::with_capacity(keys.len());
     for KeyField { name, default } in keys {
         let value = present.iter().find(|entry| entry.name == *name);
@@ -80,7 +83,7 @@ fn key<T: Tree>(item: &T, of: &'static Type, keys: &'static [KeyField]) -> Resul
             None => default.clone(),
         };
         if let Some(value) = value {
-            fields.push((Name::Borrowed(name.as_str()), value));
+            fields.push((name.clone(), value));
         }
     }
     if fields.is_empty() {
@@ -99,7 +102,7 @@ impl Tree for &Value {
         std::ptr::eq(*self, *other)
     }
 
-    fn equals(&self, other: &Self, _: &'static Type) -> bool {
+    fn equals(&self, other: &Self, _: &Type) -> bool {
         same_json(self, other)
     }
 
@@ -107,15 +110,16 @@ impl Tree for &Value {
         Value::is_null(self)
     }
 
-    fn fields(&self, of: &'static Struct) -> Option<Vec<Entry<Self>>> {
+    fn fields<'t>(&self, of: &'t Struct) -> Option<Vec<Entry<'t, Self>>> {
         static UNDECLARED: Type = Type::Any;
         let entry = |(name, value)| {
             let name: &String = name;
             match of.field(name) {
-                Some(field) => {
-                    Entry { name: Name::Borrowed(&field.name), value, of: &field.of, declared: true }
+                Some(field) => Entry { name: field.name.clone(), value, of: &field.of, declared: true },
+                None => {
+                    let of = of.rest.as_ref().unwrap_or(&UNDECLARED);
+                    Entry { name: Name::Owned(name.clone()), value, of, declared: false }
                 }
-                None => Entry { name: Name::Owned(name.clone()), value, of: &UNDECLARED, declared: false },
             }
         };
         let mut entries: Vec<_> = self.as_object()?.iter().map(entry).collect();
@@ -123,7 +127,7 @@ impl Tree for &Value {
         Some(entries)
     }
 
-    fn entries(&self, of: &'static Type) -> Option<Vec<Entry<Self>>> {
+    fn entries<'t>(&self, of: &'t Type) -> Option<Vec<Entry<'t, Self>>> {
         let entries = self.as_object()?.iter();
         let entry = |(name, value): (&String, _)| Entry {
             name: Name::Owned(name.clone()),
@@ -140,7 +144,7 @@ impl Tree for &Value {
         Some(self.as_array()?.iter().collect())
     }
 
-    fn scalar(&self, _: &'static Type) -> Option<Scalar> {
+    fn scalar(&self, _: &Type) -> Option<Scalar> {
         Scalar::of(self)
     }
 }

@@ -1,12 +1,15 @@
 //! Ownership by every write that is no apply.
 
-use super::ignored::{SERVERS, ignored, strip};
+use serde_json::{Map, Value};
+
+use super::configuration::type_of;
+use super::ignored::{OWNERS, SERVERS, ignored, strip};
 use super::owners::{MAX_UPDATERS, Operation, Owned, Owner, Owners};
 use super::walk::{Comparison, compare};
 use super::wire::Wire;
 use crate::meta::v1::ManagedFieldsEntry;
 use crate::scalars::Time;
-use crate::schema::shape::Shapes;
+use crate::schema::shape::Type;
 use crate::{Kind, Object, registry};
 
 /// Who writes, and what.
@@ -87,7 +90,11 @@ fn before(given: &[ManagedFieldsEntry], live: &[ManagedFieldsEntry], writer: &Wr
 
 /// In what an object differs from an older one, by their encoded bytes.
 fn differences(kind: &Kind, old: Option<&dyn Object>, new: &dyn Object) -> Comparison {
-    let Some(of) = Shapes::get().by_name(kind.message) else { return Comparison::default() };
+    let definition = kind.definition();
+    let Some(of) = type_of(kind, definition.as_deref()) else { return Comparison::default() };
+    if definition.is_some() {
+        return custom_differences(old, new, of);
+    }
     let (before, after) = (old.map(Object::encode).unwrap_or_default(), new.encode());
     let mut comparison = compare(&Wire::Bytes(&before), &Wire::Bytes(&after), of);
     // The stored object has its owners, and both may have what the server notes.
@@ -95,19 +102,32 @@ fn differences(kind: &Kind, old: Option<&dyn Object>, new: &dyn Object) -> Compa
     comparison
 }
 
+/// The same of custom resources, which are JSON.
+fn custom_differences(old: Option<&dyn Object>, new: &dyn Object, of: &Type) -> Comparison {
+    let nothing = || Value::Object(Map::new());
+    let value = |object: &dyn Object| object.to_value().unwrap_or_else(|_| nothing());
+    let (before, after) = (old.map_or_else(nothing, value), value(new));
+    let mut comparison = compare(&&before, &&after, of);
+    comparison.forget(&SERVERS);
+    // Of the owners, only that there are some is forgotten above: JSON has their entries, too.
+    comparison.without(&OWNERS)
+}
+
 /// Whether an entry stays as it is: it is not the writer's, and nothing changed below any field at its top.
 fn is_apart(kind: &Kind, entry: &ManagedFieldsEntry, comparison: &Comparison, writer: &Writer) -> bool {
     let fields = entry.fields_v1.as_ref().map(|fields| fields.raw.as_ref()).unwrap_or_default();
     let is_writers = entry.manager == writer.name() && entry.subresource == writer.subresource;
-    !is_writers && entry.api_version == kind.api_version() && comparison.is_apart(fields)
+    let alike = kind.is_custom() || entry.api_version == kind.api_version();
+    !is_writers && alike && comparison.is_apart(fields)
 }
 
 /// The owners after a write by which the object changed so.
 pub(super) fn after(kind: &Kind, mut owners: Owners, mut comparison: Comparison, writer: &Writer) -> Owners {
     let api_version = kind.api_version();
     let touched = comparison.touched();
-    owners.0.retain(|owned| is_served(kind, &api_version, &owned.owner.api_version));
-    for owned in owners.0.iter_mut().filter(|owned| owned.owner.api_version == api_version) {
+    owners.0.retain(|owned| is_served(kind, &owned.owner.api_version));
+    let alike = |owner: &Owner| kind.is_custom() || owner.api_version == api_version;
+    for owned in owners.0.iter_mut().filter(|owned| alike(&owned.owner)) {
         owned.set.subtract(&touched);
         owned.set.subtract(&comparison.removed);
     }
@@ -125,9 +145,13 @@ pub(super) fn after(kind: &Kind, mut owners: Owners, mut comparison: Comparison,
 }
 
 /// Whether objects of the kind are served in a version: owners of fields of any other version are forgotten.
-pub(super) fn is_served(kind: &Kind, api_version: &str, wanted: &str) -> bool {
+pub(super) fn is_served(kind: &Kind, wanted: &str) -> bool {
+    if let Some(definition) = kind.definition() {
+        let version = wanted.strip_prefix(kind.group).and_then(|rest| rest.strip_prefix('/'));
+        return version.is_some_and(|version| definition.serves(version));
+    }
     let serves = |other: &&Kind| other.kind == kind.kind && other.api_version() == wanted;
-    wanted == api_version || registry::all().iter().copied().any(|other| serves(&other))
+    wanted == kind.api_version() || registry::all().iter().copied().any(|other| serves(&other))
 }
 
 /// Whether two lists of entries differ in nothing but their times.

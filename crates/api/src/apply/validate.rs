@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::element::Element;
-use super::tree::{Tree, element};
-use crate::schema::shape::{Items, Shapes, Type};
+use super::tree::{Tree, children, element};
+use crate::schema::shape::{Items, Type};
 
 /// No configuration is nested deeper.
 const MAX_DEPTH: usize = 100;
 
 /// Everything that is wrong with the shape of a value, as upstream says it; `None` where nothing is.
-pub(super) fn problems(value: &Value, of: &'static Type) -> Option<String> {
+pub(super) fn problems(value: &Value, of: &Type) -> Option<String> {
     let mut found = Problems(Vec::new());
     found.check(value, of, &mut Vec::new());
     match found.0.as_slice() {
@@ -33,7 +33,7 @@ impl Problems {
         self.0.push(text + problem);
     }
 
-    fn check(&mut self, value: &Value, of: &'static Type, path: &mut Vec<Element>) {
+    fn check(&mut self, value: &Value, of: &Type, path: &mut Vec<Element>) {
         if path.len() > MAX_DEPTH {
             return self.add(path, &format!("nested more than {MAX_DEPTH} levels deep"));
         }
@@ -42,7 +42,7 @@ impl Problems {
             return;
         }
         match of {
-            Type::Any => {}
+            Type::Any | Type::Deduced => {}
             Type::Scalar => {
                 if value.is_array() || value.is_object() {
                     self.add(path, &format!("expected any scalar, got {}", received(value)));
@@ -65,14 +65,13 @@ impl Problems {
                     self.add(path, &format!("expected boolean, got {}", received(value)));
                 }
             }
-            Type::Struct(at) => {
-                let shape = Shapes::get().of(*at);
-                let Some(fields) = value.fields(shape) else {
+            Type::Struct(_) | Type::Custom(_) => {
+                let Some(fields) = children(&value, of) else {
                     return self.add(path, &format!("expected map, got {}", received(value)));
                 };
                 for entry in fields {
                     path.push(Element::Field(entry.name));
-                    if entry.declared {
+                    if entry.declared || of.shape().is_some_and(|shape| shape.rest.is_some()) {
                         self.check(entry.value, entry.of, path);
                     } else {
                         self.add(path, "field not declared in schema");
@@ -94,13 +93,7 @@ impl Problems {
         }
     }
 
-    fn check_list(
-        &mut self,
-        value: &Value,
-        of: &'static Type,
-        items: &'static Items,
-        path: &mut Vec<Element>,
-    ) {
+    fn check_list(&mut self, value: &Value, of: &Type, items: &Items, path: &mut Vec<Element>) {
         let Some(list) = value.as_array() else {
             return self.add(path, &format!("expected list, got {}", received(value)));
         };

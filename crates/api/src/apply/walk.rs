@@ -3,18 +3,18 @@
 use super::element::Element;
 use super::fields_v1::top_fields;
 use super::set::Set;
-use super::tree::{Entry, Tree, element};
-use crate::schema::shape::{Items, Shapes, Type};
+use super::tree::{Entry, Tree, children, element};
+use crate::schema::shape::{Items, Type};
 
 /// The fields of a value: its leaves, the items of its lists, and what is empty.
-pub(super) fn fields<T: Tree>(value: &T, of: &'static Type) -> Set {
+pub(super) fn fields<T: Tree>(value: &T, of: &Type) -> Set {
     let mut set = Set::new();
     match of {
         Type::List { of, items } => add_items(value, of, items, &mut set),
         _ => {
             for entry in children(value, of).unwrap_or_default() {
                 let name = Element::Field(entry.name);
-                if is_leaf(entry.of) {
+                if ends_at(&entry.value, entry.of) {
                     set.insert_member(name);
                     continue;
                 }
@@ -31,7 +31,7 @@ pub(super) fn fields<T: Tree>(value: &T, of: &'static Type) -> Set {
     set
 }
 
-fn add_items<T: Tree>(value: &T, of: &'static Type, items: &'static Items, set: &mut Set) {
+fn add_items<T: Tree>(value: &T, of: &Type, items: &Items, set: &mut Set) {
     let values = value.items().unwrap_or_default();
     let steps: Vec<_> = values.iter().map(|item| element(item, of, items).ok()).collect();
     for (step, item) in steps.iter().zip(&values) {
@@ -39,7 +39,7 @@ fn add_items<T: Tree>(value: &T, of: &'static Type, items: &'static Items, set: 
         set.insert_member(step.clone());
         // Of what is there twice, only that it is there can be said.
         let twice = steps.iter().flatten().filter(|other| *other == step).nth(1).is_some();
-        if !twice && !is_leaf(of) {
+        if !twice && !ends_at(item, of) {
             set.insert_child(step.clone(), fields(item, of));
         }
     }
@@ -48,20 +48,16 @@ fn add_items<T: Tree>(value: &T, of: &'static Type, items: &'static Items, set: 
 /// Whether a walk ends at values of this type.
 fn is_leaf(of: &Type) -> bool {
     match of {
-        Type::Struct(at) => Shapes::get().of(*at).atomic,
         Type::Map { atomic, .. } => *atomic,
         Type::List { items, .. } => matches!(items, Items::Atomic),
-        _ => true,
+        Type::Deduced => false,
+        _ => of.shape().is_none_or(|shape| shape.atomic),
     }
 }
 
-/// The fields of a struct, or the entries of a map; `None` for everything else.
-fn children<T: Tree>(value: &T, of: &'static Type) -> Option<Vec<Entry<T>>> {
-    match of {
-        Type::Struct(at) => value.fields(Shapes::get().of(*at)),
-        Type::Map { of, .. } => value.entries(of),
-        _ => None,
-    }
+/// Whether a walk ends at this value.
+fn ends_at<T: Tree>(value: &T, of: &Type) -> bool {
+    is_leaf(of) || (matches!(of, Type::Deduced) && value.entries(of).is_none())
 }
 
 /// In what one value differs from another.
@@ -144,19 +140,14 @@ enum Change {
 }
 
 /// In what `new` differs from `old`.
-pub(super) fn compare<T: Tree>(old: &T, new: &T, of: &'static Type) -> Comparison {
+pub(super) fn compare<T: Tree>(old: &T, new: &T, of: &Type) -> Comparison {
     let mut comparison = Comparison::default();
     below(Some(old), Some(new), of, &mut comparison);
     comparison
 }
 
 /// Compares what stands at one place; differences below it go to `comparison`.
-fn below<T: Tree>(
-    old: Option<&T>,
-    new: Option<&T>,
-    of: &'static Type,
-    comparison: &mut Comparison,
-) -> Change {
+fn below<T: Tree>(old: Option<&T>, new: Option<&T>, of: &Type, comparison: &mut Comparison) -> Change {
     let change = match (old, new) {
         (None, _) => Change::Added,
         (_, None) => Change::Removed,
@@ -179,6 +170,20 @@ fn below<T: Tree>(
             }
             compare_items(&before, &after, of, items, comparison);
         }
+        Type::Deduced => {
+            let (before, after) =
+                (old.and_then(|value| children(value, of)), new.and_then(|value| children(value, of)));
+            let is_other = old.is_some() && new.is_some() && before.is_some() != after.is_some();
+            let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+            if before.is_empty() && after.is_empty() {
+                return leaf(old, new);
+            }
+            compare_entries(before, after, comparison);
+            // An object in the place of something else, or the reverse.
+            if is_other {
+                return Change::Modified;
+            }
+        }
         _ => {
             let entries = |value: Option<&T>| value.and_then(|value| children(value, of)).unwrap_or_default();
             let (before, after) = (entries(old), entries(new));
@@ -191,7 +196,11 @@ fn below<T: Tree>(
     change
 }
 
-fn compare_entries<T: Tree>(before: Vec<Entry<T>>, after: Vec<Entry<T>>, comparison: &mut Comparison) {
+fn compare_entries<T: Tree>(
+    before: Vec<Entry<'_, T>>,
+    after: Vec<Entry<'_, T>>,
+    comparison: &mut Comparison,
+) {
     let (mut before, mut after) = (before.into_iter().peekable(), after.into_iter().peekable());
     loop {
         let order = match (before.peek(), after.peek()) {
@@ -216,13 +225,7 @@ fn compare_entries<T: Tree>(before: Vec<Entry<T>>, after: Vec<Entry<T>>, compari
     }
 }
 
-fn compare_items<T: Tree>(
-    before: &[T],
-    after: &[T],
-    of: &'static Type,
-    items: &'static Items,
-    comparison: &mut Comparison,
-) {
+fn compare_items<T: Tree>(before: &[T], after: &[T], of: &Type, items: &Items, comparison: &mut Comparison) {
     // The items of each step, in the order in which the steps first occur.
     let mut steps: Vec<(Element, Vec<&T>, Vec<&T>)> = Vec::with_capacity(before.len().max(after.len()));
     for (list, is_new) in [(before, false), (after, true)] {

@@ -1,8 +1,8 @@
 //! Encoded messages as values: nothing is decoded but what a walk looks at.
 
 use super::element::{Name, Scalar};
-use super::tree::{Entry, Tree};
-use crate::schema::shape::{Numbers, Shapes, Slot, Struct, Type};
+use super::tree::{Entry, Tree, children};
+use crate::schema::shape::{Numbers, Slot, Struct, Type};
 
 /// A value in the bytes of a message, as this crate encodes it: what occurs once is there once.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,17 +43,13 @@ impl Tree for Wire<'_> {
         }
     }
 
-    fn equals(&self, other: &Self, of: &'static Type) -> bool {
+    fn equals(&self, other: &Self, of: &Type) -> bool {
         if self == other || (self.is_empty() && other.is_empty()) {
             return true;
         }
         match of {
             // Other encoders may write the same fields in another order, or write what is zero.
-            Type::Struct(at) => {
-                let shape = Shapes::get().of(*at);
-                same_entries(self.fields(shape), other.fields(shape))
-            }
-            Type::Map { of, .. } => same_entries(self.entries(of), other.entries(of)),
+            Type::Struct(_) | Type::Map { .. } => same_entries(children(self, of), children(other, of)),
             Type::List { of, .. } => {
                 let (Self::List(a), Self::List(b)) = (self, other) else { return false };
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.equals(b, of))
@@ -67,7 +63,7 @@ impl Tree for Wire<'_> {
         false
     }
 
-    fn fields(&self, of: &'static Struct) -> Option<Vec<Entry<Self>>> {
+    fn fields<'t>(&self, of: &'t Struct) -> Option<Vec<Entry<'t, Self>>> {
         let bytes: &[u8] = match self {
             Self::Bytes(bytes) => bytes,
             Self::Zero => &[],
@@ -83,12 +79,12 @@ impl Tree for Wire<'_> {
                 None if field.always => Self::Zero,
                 None => continue,
             };
-            entries.push(Entry { name: Name::Borrowed(&field.name), value, of: &field.of, declared: true });
+            entries.push(Entry { name: field.name.clone(), value, of: &field.of, declared: true });
         }
         Some(entries)
     }
 
-    fn entries(&self, of: &'static Type) -> Option<Vec<Entry<Self>>> {
+    fn entries<'t>(&self, of: &'t Type) -> Option<Vec<Entry<'t, Self>>> {
         let Self::Map(entries) = self else { return None };
         let entry = |(key, value): &(&[u8], Self)| Entry {
             name: Name::Owned(String::from_utf8_lossy(key).into_owned()),
@@ -106,7 +102,7 @@ impl Tree for Wire<'_> {
         Some(items.clone())
     }
 
-    fn scalar(&self, of: &'static Type) -> Option<Scalar> {
+    fn scalar(&self, of: &Type) -> Option<Scalar> {
         let text = |bytes: &[u8]| Scalar::String(String::from_utf8_lossy(bytes).into_owned().into());
         match (of, self) {
             (Type::String, Self::Bytes(bytes)) => Some(text(bytes)),
@@ -122,18 +118,13 @@ impl Tree for Wire<'_> {
     }
 }
 
-fn same_entries(a: Option<Vec<Entry<Wire<'_>>>>, b: Option<Vec<Entry<Wire<'_>>>>) -> bool {
+fn same_entries(a: Option<Vec<Entry<'_, Wire<'_>>>>, b: Option<Vec<Entry<'_, Wire<'_>>>>) -> bool {
     let (Some(a), Some(b)) = (a, b) else { return false };
     a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| a.name == b.name && a.value.equals(&b.value, a.of))
 }
 
 /// Puts the fields in `bytes` where they belong.
-fn collect<'a>(
-    of: &'static Struct,
-    numbers: &'static Numbers,
-    bytes: &'a [u8],
-    found: &mut [Option<Wire<'a>>],
-) {
+fn collect<'a>(of: &Struct, numbers: &Numbers, bytes: &'a [u8], found: &mut [Option<Wire<'a>>]) {
     let mut rest = bytes;
     while let Some((number, value)) = next(&mut rest) {
         match numbers.get(number) {
@@ -148,7 +139,7 @@ fn collect<'a>(
     }
 }
 
-fn put<'a>(of: &'static Type, value: Wire<'a>, slot: &mut Option<Wire<'a>>) {
+fn put<'a>(of: &Type, value: Wire<'a>, slot: &mut Option<Wire<'a>>) {
     match of {
         Type::List { of, .. } => {
             if !matches!(slot, Some(Wire::List(_))) {

@@ -43,6 +43,15 @@ impl JsonPath {
         Some(Self(steps))
     }
 
+    /// The names of its fields, if it has nothing but fields.
+    pub(crate) fn names(&self) -> Option<Vec<&str>> {
+        let names = self.0.iter().map(|step| match step {
+            Step::Field(name) => Some(name.as_str()),
+            Step::Index(_) | Step::All | Step::Where { .. } => None,
+        });
+        names.collect()
+    }
+
     /// The values that the path leads to.
     pub(crate) fn find<'a>(&self, root: &'a Value) -> Vec<&'a Value> {
         let mut found = vec![root];

@@ -51,6 +51,8 @@ pub(crate) struct Schema {
     pub(crate) embedded: bool,
     pub(crate) int_or_string: bool,
     pub(crate) list: List,
+    /// Whether server-side apply owns the object as a whole.
+    pub(crate) atomic: bool,
     pub(crate) limits: Limits,
     pub(crate) rules: Vec<Rule>,
     pub(crate) all_of: Vec<Schema>,
@@ -145,6 +147,7 @@ impl Schema {
             embedded: props.x_kubernetes_embedded_resource,
             int_or_string: props.x_kubernetes_int_or_string,
             list,
+            atomic: props.x_kubernetes_map_type.as_deref() == Some("atomic"),
             limits: Limits::of(props)?,
             rules: props.x_kubernetes_validations.iter().map(Rule::compile).collect::<Result<_, _>>()?,
             all_of: all(&props.all_of)?,

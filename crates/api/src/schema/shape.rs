@@ -7,7 +7,10 @@ use std::sync::LazyLock;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor};
 
 use super::merge::{flag, message_options, options, text, texts};
-use crate::apply::Scalar;
+use crate::apply::{Name, Scalar};
+
+/// An object that is no kind of its own.
+const SCALE: &str = "k8s.io.api.autoscaling.v1.Scale";
 
 /// What a value is.
 #[derive(Debug, Clone)]
@@ -24,8 +27,12 @@ pub(crate) enum Type {
     Scalar,
     /// Anything, owned as a whole.
     Any,
+    /// Anything, as it turns out to be: objects by their fields, everything else as a whole.
+    Deduced,
     /// An object with the fields of a message.
     Struct(usize),
+    /// An object with the fields of a custom resource's schema.
+    Custom(Box<Struct>),
     /// An object with any keys.
     Map { of: Box<Type>, atomic: bool },
     /// A list.
@@ -46,36 +53,38 @@ pub(crate) enum Items {
 /// A field that identifies an item.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyField {
-    pub(crate) name: String,
+    pub(crate) name: Name,
     /// What an item has that does not say.
     pub(crate) default: Option<Scalar>,
 }
 
 /// A field of a struct.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Field {
-    pub(crate) name: String,
+    pub(crate) name: Name,
     pub(crate) of: Type,
     /// Whether every object of upstream has it, if need be empty.
     pub(crate) always: bool,
 }
 
 /// The JSON of a message.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Struct {
     /// Whether it is owned as a whole.
     pub(crate) atomic: bool,
     /// In the order of their names; the fields of inlined messages among them.
     pub(crate) fields: Vec<Field>,
+    /// What other fields are that it may have; none where it may not.
+    pub(crate) rest: Option<Type>,
     pub(crate) numbers: Numbers,
 }
 
 /// Where the fields of a message are by their numbers.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Numbers(Vec<Option<Slot>>);
 
 /// What is behind a number.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Slot {
     /// A field, by its place in [`Struct::fields`].
     Field(usize),
@@ -98,10 +107,33 @@ impl Numbers {
     }
 }
 
+impl Type {
+    /// The fields that it has by name; none where it has no such fields.
+    pub(crate) fn shape(&self) -> Option<&Struct> {
+        match self {
+            Self::Struct(at) => Some(Shapes::get().of(*at)),
+            Self::Custom(shape) => Some(shape),
+            _ => None,
+        }
+    }
+
+    /// What stands below a name in an object; none where that is not known.
+    pub(crate) fn below(&self, name: &str) -> Option<&Self> {
+        match self {
+            Self::Map { of, .. } => Some(of),
+            Self::Deduced => Some(self),
+            _ => {
+                let shape = self.shape()?;
+                shape.field(name).map(|field| &field.of).or(shape.rest.as_ref())
+            }
+        }
+    }
+}
+
 impl Struct {
     /// The field of a name, and where it is.
     pub(crate) fn field(&self, name: &str) -> Option<&Field> {
-        let at = self.fields.binary_search_by(|field| field.name.as_str().cmp(name)).ok()?;
+        let at = self.fields.binary_search_by(|field| field.name.as_ref().cmp(name)).ok()?;
         self.fields.get(at)
     }
 }
@@ -146,14 +178,15 @@ fn shape(message: &MessageDescriptor, by_name: &HashMap<String, usize>) -> Struc
     add_fields(message, by_name, &mut fields);
     // The type of an object stands among its fields, in JSON alone.
     for name in ["apiVersion", "kind"] {
-        if super::layout::is_kind(message) && !fields.iter().any(|field: &Field| field.name == name) {
-            fields.push(Field { name: name.to_owned(), of: Type::String, always: false });
+        let typed = super::layout::is_kind(message) || message.full_name() == SCALE;
+        if typed && !fields.iter().any(|field: &Field| field.name == name) {
+            fields.push(Field { name: Name::Borrowed(name), of: Type::String, always: false });
         }
     }
     fields.sort_by(|a, b| a.name.cmp(&b.name));
     let numbers = numbers(message, &fields);
     let atomic = message_options(message).is_some_and(|options| flag(&options, "atomic"));
-    Struct { atomic, fields, numbers }
+    Struct { atomic, fields, rest: None, numbers }
 }
 
 fn add_fields(message: &MessageDescriptor, by_name: &HashMap<String, usize>, fields: &mut Vec<Field>) {
@@ -163,12 +196,17 @@ fn add_fields(message: &MessageDescriptor, by_name: &HashMap<String, usize>, fie
         match field.kind() {
             Kind::Message(inlined) if is("inline") => add_fields(&inlined, by_name, fields),
             _ => fields.push(Field {
-                name: field.json_name().to_owned(),
+                name: interned(field.json_name()),
                 of: field_type(&field, options.as_ref(), by_name),
                 always: is("required") || is("present"),
             }),
         }
     }
+}
+
+/// A name of the schema, kept for the program's life as the schema is: it goes into sets without being copied.
+fn interned(name: &str) -> Name {
+    Name::Borrowed(Box::leak(name.to_owned().into_boxed_str()))
 }
 
 fn numbers(message: &MessageDescriptor, fields: &[Field]) -> Numbers {
@@ -178,7 +216,7 @@ fn numbers(message: &MessageDescriptor, fields: &[Field]) -> Numbers {
         let slot = match field.kind() {
             Kind::Message(inlined) if inline => Some(Slot::Inline(numbers(&inlined, fields))),
             _ => {
-                fields.binary_search_by(|one| one.name.as_str().cmp(field.json_name())).ok().map(Slot::Field)
+                fields.binary_search_by(|one| one.name.as_ref().cmp(field.json_name())).ok().map(Slot::Field)
             }
         };
         if let Some(slot) = slot {
@@ -224,7 +262,7 @@ fn key_fields(item: &Kind, names: &[String]) -> Vec<KeyField> {
         Scalar::of(&serde_json::from_str(&text(&options, "default")).ok()?)
     };
     let mut fields: Vec<KeyField> =
-        names.iter().map(|name| KeyField { name: name.clone(), default: default(name) }).collect();
+        names.iter().map(|name| KeyField { name: interned(name), default: default(name) }).collect();
     fields.sort_by(|a, b| a.name.cmp(&b.name));
     fields
 }
@@ -261,7 +299,7 @@ mod tests {
             panic!()
         };
         assert_eq!(
-            keys.iter().map(|key| key.name.as_str()).collect::<Vec<_>>(),
+            keys.iter().map(|key| key.name.as_ref()).collect::<Vec<_>>(),
             ["containerPort", "protocol"]
         );
         assert_eq!(keys[1].default, Some(Scalar::String("TCP".into())));

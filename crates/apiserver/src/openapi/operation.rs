@@ -81,7 +81,8 @@ pub(crate) const PATCHES: [&str; 4] = [
 ];
 
 /// The media types of patches of custom resources, whose lists have no keys to merge by.
-pub(super) const CUSTOM_PATCHES: [&str; 2] = ["application/json-patch+json", "application/merge-patch+json"];
+pub(crate) const CUSTOM_PATCHES: [&str; 3] =
+    ["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"];
 
 impl Produces {
     pub(super) fn media_types(self) -> &'static [&'static str] {

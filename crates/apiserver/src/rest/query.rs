@@ -9,7 +9,6 @@ use gantry_api::meta::v1::{
 };
 use gantry_api::scalars::Time;
 use gantry_api::selector::FieldSelector;
-
 use http::HeaderMap;
 use http::header::USER_AGENT;
 
@@ -221,7 +220,7 @@ impl Query {
 
     /// The ports that are to be forwarded; several may stand in one parameter.
     pub(super) fn ports(&self) -> Result<Vec<u16>, ApiError> {
-        let texts = self.0.iter().filter(|(key, value)| key == "ports" && !value.is_empty());
+        let texts = self.parameters.iter().filter(|(key, value)| key == "ports" && !value.is_empty());
         let words = texts.flat_map(|(_, text)| text.split(','));
         let port = |text: &str| {
             let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -20,7 +20,7 @@ use super::query::{FieldValidation, Query};
 use super::{Inner, encode, exec, list, log, port_forward, proxy, watch};
 use crate::authorization::{Attributes, Requester, authorize, authorize_selected};
 use crate::cache::Entry;
-use crate::openapi::PATCHES;
+use crate::openapi::{CUSTOM_PATCHES, PATCHES};
 use crate::reviews;
 use crate::status::ApiError;
 use crate::table::IncludeObject;
@@ -354,7 +354,8 @@ impl Call<'_> {
     }
 
     async fn patch(self, body: RawBody) -> Result<Response<Body>, ApiError> {
-        let Some(r#type) = patch_type(&body.media_type)? else { return self.apply(body).await };
+        let known = if self.target.kind.is_custom() { &CUSTOM_PATCHES[..] } else { &PATCHES };
+        let Some(r#type) = patch_type(&body.media_type, known)? else { return self.apply(body).await };
         let options = self.query.patch(false)?;
         let (target, verbs) = (&self.target, &self.inner.verbs);
         let scale = self.subresource == Some(Subresource::Scale);
@@ -379,10 +380,7 @@ impl Call<'_> {
         options: &PatchOptions,
     ) -> Result<Response<Body>, ApiError> {
         if r#type == PatchType::StrategicMerge {
-            return Err(ApiError::unsupported_media_type(&[
-                "application/json-patch+json",
-                "application/merge-patch+json",
-            ]));
+            return Err(ApiError::unsupported_media_type(&CUSTOM_PATCHES));
         }
         let kind = self.target.kind;
         let mut warnings = Vec::new();
@@ -476,13 +474,13 @@ fn delete_options(body: &RawBody) -> Result<DeleteOptions, ApiError> {
 }
 
 /// The type of a patch by its media type; none for one that is an apply.
-fn patch_type(media_type: &str) -> Result<Option<PatchType>, ApiError> {
+fn patch_type(media_type: &str, known: &[&str]) -> Result<Option<PatchType>, ApiError> {
     match media_type {
         "application/json-patch+json" => Ok(Some(PatchType::Json)),
         "application/merge-patch+json" => Ok(Some(PatchType::Merge)),
         "application/strategic-merge-patch+json" => Ok(Some(PatchType::StrategicMerge)),
         "application/apply-patch+yaml" => Ok(None),
-        _ => Err(ApiError::unsupported_media_type(&PATCHES)),
+        _ => Err(ApiError::unsupported_media_type(known)),
     }
 }
 

@@ -27,7 +27,7 @@ impl Verbs {
         may_create: impl Fn() -> Result<(), ApiError> + Send,
     ) -> Result<(Arc<Entry>, bool), ApiError> {
         check_subresource(target.kind, subresource)?;
-        let dry_run = options_of(target, options)?;
+        let dry_run = options::of_apply(options)?;
         let force = options.force.unwrap_or(false);
         let writer = writer(&options.field_manager, subresource);
         let ruled = versions::ruled(target);
@@ -84,7 +84,7 @@ impl Verbs {
         config: &Value,
         options: &PatchOptions,
     ) -> Result<Scale, ApiError> {
-        let dry_run = options_of(target, options)?;
+        let dry_run = options::of_apply(options)?;
         let force = options.force.unwrap_or(false);
         let writer = writer(&options.field_manager, Some(Subresource::Scale));
         self.rescale(target, dry_run, |old, scale| {
@@ -98,15 +98,6 @@ impl Verbs {
         })
         .await
     }
-}
-
-/// Whether nothing is to be written. Custom resources have no owners of their fields yet, so nothing is applied to them.
-fn options_of(target: &Target, options: &PatchOptions) -> Result<bool, ApiError> {
-    if target.kind.is_custom() {
-        let others = ["application/json-patch+json", "application/merge-patch+json"];
-        return Err(ApiError::unsupported_media_type(&others));
-    }
-    options::of_apply(options)
 }
 
 /// The object that comes of an apply, at its place.

@@ -145,6 +145,7 @@ pub(super) fn succeed(
             let mut next = old.clone_object();
             certificates::copy_conditions(&mut *next, &*new);
             certificates::stamp(&mut *next, old);
+            next.meta_mut().managed_fields = std::mem::take(&mut new.meta_mut().managed_fields);
             new = next;
         }
         Some(Subresource::Finalize) => {
@@ -156,6 +157,7 @@ pub(super) fn succeed(
         Some(Subresource::EphemeralContainers) => {
             let mut next = old.clone_object();
             pods::copy_ephemeral_containers(&mut *next, &*new);
+            next.meta_mut().managed_fields = std::mem::take(&mut new.meta_mut().managed_fields);
             if !next.spec_equals(old) {
                 next.meta_mut().generation += 1;
             }

@@ -1,5 +1,7 @@
 //! Server-side apply, and the owners that every write leaves.
 
+mod custom;
+
 use bytes::{BufMut as _, BytesMut};
 use gantry_api::core::v1::ConfigMap;
 use gantry_api::grpc::api::{ApplyRequest, Object, ResourceRef};
@@ -61,8 +63,8 @@ async fn apply_creates_and_changes() {
     assert_eq!(server.get(&path).await.ok(200), left);
 
     // YAML is what it is called after.
-    let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: y\ndata:\n  k: \"1\"\n";
-    let call = server.call(Method::PATCH, &at(&format!("{CONFIG_MAPS}/y"), "one"));
+    let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: yaml\ndata:\n  k: \"1\"\n";
+    let call = server.call(Method::PATCH, &at(&format!("{CONFIG_MAPS}/yaml"), "one"));
     assert_eq!(call.body(APPLY, yaml).send().await.ok(201)["data"], json!({"k": "1"}));
     // A dry run leaves nothing.
     let dry = format!("{}&dryRun=All", at(&format!("{CONFIG_MAPS}/d"), "one"));

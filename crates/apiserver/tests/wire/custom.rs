@@ -70,7 +70,7 @@ fn widget(name: &str) -> Value {
 }
 
 /// Defines a resource and waits until it is established.
-async fn define(server: &Server, definition: &Value) -> Value {
+pub(crate) async fn define(server: &Server, definition: &Value) -> Value {
     server.post(DEFINITIONS, definition).await.ok(201);
     let name = definition["metadata"]["name"].as_str().unwrap();
     until(server, name, "Established", "True").await
