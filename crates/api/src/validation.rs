@@ -25,6 +25,7 @@ pub(crate) mod ingress;
 pub(crate) mod ingress_class;
 pub(crate) mod lease;
 mod log;
+pub mod managers;
 pub mod meta;
 pub mod names;
 pub(crate) mod namespace;

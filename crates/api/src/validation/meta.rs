@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     common::{NON_NEGATIVE, check, immutable, required, shown},
+    managers,
     names::{self, Problems},
 };
 use crate::Kind;
@@ -104,6 +105,7 @@ fn general(errors: &mut ErrorList, meta: &ObjectMeta, path: &Path) {
     annotations(errors, &meta.annotations, &path.child("annotations"));
     owners(errors, &meta.owner_references, &path.child("ownerReferences"));
     finalizers(errors, &meta.finalizers, &path.child("finalizers"));
+    managers::entries(errors, &meta.managed_fields, &path.child("managedFields"));
 }
 
 /// Labels: of an object, of a pod template, of a selector.

@@ -7,6 +7,7 @@ use gantry_api::Kind;
 use gantry_api::field::{Error, ErrorList, Path};
 use gantry_api::meta::v1::{ListOptions, PatchOptions};
 use gantry_api::selector::{FieldSelector, LabelSelector};
+use gantry_api::validation::managers::{self, MAX_MANAGER, is_printable};
 
 use super::Target;
 use crate::cache::Selection;
@@ -200,26 +201,9 @@ pub(crate) fn patch_errors(options: &PatchOptions, apply: bool) -> ErrorList {
     errors
 }
 
-/// How long the name of a field manager may be.
-const MAX_MANAGER: usize = 128;
-
 /// What is wrong with the name of a field manager.
 pub(crate) fn manager_errors(manager: &str) -> ErrorList {
-    let mut errors = ErrorList::new();
-    if manager.len() > MAX_MANAGER {
-        errors.push(Error::too_long(Path::new("fieldManager"), MAX_MANAGER));
-    }
-    for (at, letter) in manager.char_indices().filter(|(_, letter)| !is_printable(*letter)) {
-        let point = u32::from(letter);
-        let detail = format!("invalid character U+{point:04X} (at position {at})");
-        errors.push(Error::invalid(Path::new("fieldManager"), manager, detail));
-    }
-    errors
-}
-
-/// Whether a letter is seen: of white space, only the common one is.
-fn is_printable(letter: char) -> bool {
-    letter == ' ' || !(letter.is_control() || letter.is_whitespace())
+    managers::manager(manager, &Path::new("fieldManager"))
 }
 
 /// The field manager of a request that names none: what stands before the first `/` in its user agent.
@@ -264,12 +248,6 @@ mod tests {
             assert_eq!(manager_of(agent), manager, "{agent:?}");
         }
         assert_eq!(manager_of(&"ä".repeat(100)).len(), 128);
-        assert!(manager_errors("some manager").is_empty());
-        assert_eq!(
-            manager_errors("a\nb").iter().map(ToString::to_string).collect::<Vec<_>>(),
-            [r#"fieldManager: Invalid value: "a\nb": invalid character U+000A (at position 1)"#]
-        );
-        assert_eq!(manager_errors(&"a".repeat(129)).len(), 1);
     }
 
     fn refused(watch: bool, options: ListOptions) -> Vec<String> {
