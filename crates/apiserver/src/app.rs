@@ -10,10 +10,11 @@ use tokio_util::sync::CancellationToken;
 use crate::authorization::Authorizer;
 use crate::authorization::bootstrap::{Defaults, TableError};
 use crate::bootstrap;
+use crate::flow::Flow;
 use crate::grpc;
 use crate::nodes::{NodeTlsError, Nodes};
 use crate::options::{self, Options};
-use crate::pipeline;
+use crate::pipeline::{self, Concurrency, InFlight};
 use crate::readiness;
 use crate::rest;
 use crate::server::{self, Server};
@@ -59,6 +60,10 @@ pub struct App {
     authorizer: Arc<Authorizer>,
     authenticator: Arc<Authenticator>,
     defaults: Arc<Defaults>,
+    flow: Arc<Flow>,
+    /// Whether requests are treated by their priority levels; by their mere number if not.
+    fair: bool,
+    limits: (usize, usize),
     /// Where others find the keys that verify tokens.
     keys: String,
 }
@@ -80,6 +85,8 @@ impl App {
         let issuer = Issuer::load(&options.tokens())?.map(Arc::new);
         let file =
             options.token_auth_file.as_deref().map(StaticTokens::load).transpose()?.unwrap_or_default();
+        let limits = (options.max_requests_inflight, options.max_mutating_requests_inflight);
+        let flow = Flow::new(Arc::clone(&verbs), options.concurrency());
         let authenticator = Arc::new(Authenticator::new(Arc::clone(&verbs), issuer, file));
         Ok(Self {
             server,
@@ -88,6 +95,9 @@ impl App {
             authorizer,
             authenticator,
             defaults,
+            flow,
+            fair: options.enable_priority_and_fairness,
+            limits,
             keys: options.service_account_jwks_uri.clone(),
         })
     }
@@ -101,7 +111,7 @@ impl App {
     /// The server's checks: for `/readyz` here, and for the service manager.
     #[must_use]
     pub fn checks(&self) -> Checks {
-        readiness::checks(&self.verbs, &self.authorizer)
+        readiness::checks(&self.verbs, &self.authorizer, &self.flow, self.fair)
     }
 
     /// Serves until `stop`, then drains.
@@ -109,9 +119,15 @@ impl App {
         let services =
             grpc::Services { verbs: Arc::clone(&self.verbs), nodes: self.nodes.clone(), stop: stop.clone() };
         let grpc = grpc::routes(services)?;
-        let rest = rest::Rest::new(Arc::clone(&self.verbs), self.nodes, checks, self.keys, stop.clone());
-        let service =
-            pipeline::wrap(Split::new(grpc, rest), Arc::clone(&self.authorizer), self.authenticator);
+        let fair = self.fair.then(|| Arc::clone(&self.flow));
+        let concurrency = match fair.clone() {
+            Some(flow) => Concurrency::Fair(flow),
+            None => Concurrency::Plain(InFlight::new(self.limits)),
+        };
+        let verbs = Arc::clone(&self.verbs);
+        let rest = rest::Rest::new(verbs, self.nodes, checks, fair.clone(), self.keys, stop.clone());
+        let authorizer = Arc::clone(&self.authorizer);
+        let service = pipeline::wrap(Split::new(grpc, rest), authorizer, self.authenticator, concurrency);
         // The caches and the store outlive the drain: requests under way still need them.
         let end = CancellationToken::new();
         let caches = tokio::spawn(Arc::clone(&self.verbs).run(end.clone()));
@@ -119,9 +135,19 @@ impl App {
         let (authorizer, defaults, stopping) = (self.authorizer, self.defaults, stop.clone());
         let bootstrap =
             tokio::spawn(async move { bootstrap::run(&verbs, &authorizer, &defaults, stopping).await });
+        let (flow, stopping) = (self.flow, stop.clone());
+        let levels = tokio::spawn(async move {
+            let following = async {
+                if let Some(flow) = fair {
+                    flow.follow(stopping.clone()).await;
+                }
+            };
+            tokio::join!(following, flow.maintain(stopping.clone()));
+        });
         self.server.run(service, stop).await;
         end.cancel();
-        for (what, task) in [("bootstrap", bootstrap), ("watch caches", caches)] {
+        for (what, task) in [("bootstrap", bootstrap), ("priority levels", levels), ("watch caches", caches)]
+        {
             if let Err(error) = task.await {
                 tracing::error!(%error, what, "a background task ended badly");
             }

@@ -107,6 +107,12 @@ impl Cache {
         self.state.read().entries.get(key).cloned()
     }
 
+    /// How many objects there are, and their bytes together.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let state = self.state.read();
+        (state.entries.len(), state.bytes)
+    }
+
     /// The object as it is at least as new as everything that was acknowledged before.
     pub(crate) async fn get(&self, key: &str) -> Result<Option<Arc<Entry>>, ApiError> {
         self.catch_up().await?;

@@ -31,6 +31,9 @@ pub(crate) struct ApiServerConfiguration {
     kubelet_client_key: Option<Scalar>,
     service_cluster_ip_range: Option<Scalar>,
     service_node_port_range: Option<Scalar>,
+    enable_priority_and_fairness: Option<Scalar>,
+    max_requests_inflight: Option<Scalar>,
+    max_mutating_requests_inflight: Option<Scalar>,
 }
 
 impl Kind for ApiServerConfiguration {
@@ -64,6 +67,9 @@ impl Flags for ApiServerConfiguration {
             ("kubelet-client-key", self.kubelet_client_key),
             ("service-cluster-ip-range", self.service_cluster_ip_range),
             ("service-node-port-range", self.service_node_port_range),
+            ("enable-priority-and-fairness", self.enable_priority_and_fairness),
+            ("max-requests-inflight", self.max_requests_inflight),
+            ("max-mutating-requests-inflight", self.max_mutating_requests_inflight),
         ]
     }
 }

@@ -11,6 +11,7 @@ mod compaction;
 mod config;
 mod custom;
 mod discovery;
+mod flow;
 pub mod grpc;
 mod metrics;
 pub mod nodes;

@@ -129,6 +129,19 @@ pub struct Options {
     #[arg(long, default_value = "30000-32767", value_name = "FIRST-LAST", value_parser = port_range)]
     pub service_node_port_range: RangeInclusive<u16>,
 
+    /// Whether requests run by their priority levels; if not, by their number alone.
+    #[arg(long, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub enable_priority_and_fairness: bool,
+
+    /// How many requests that change nothing run at once; together with the next one, the seats of all priority levels.
+    #[arg(long, default_value_t = 400, value_name = "COUNT")]
+    pub max_requests_inflight: usize,
+
+    /// How many requests that change something run at once.
+    #[arg(long, default_value_t = 200, value_name = "COUNT")]
+    pub max_mutating_requests_inflight: usize,
+
     #[command(flatten)]
     #[expect(missing_docs, reason = "the flags' own documentation is what --help shows")]
     pub common: CommonFlags,
@@ -199,6 +212,12 @@ impl Options {
         config::parse_flags::<Self, ApiServerConfiguration>(arguments, |options| {
             options.common.config.clone()
         })
+    }
+
+    /// The seats of all priority levels together.
+    pub(crate) fn concurrency(&self) -> u32 {
+        let sum = self.max_requests_inflight.saturating_add(self.max_mutating_requests_inflight);
+        u32::try_from(sum).unwrap_or(u32::MAX)
     }
 
     /// The addresses to listen on.

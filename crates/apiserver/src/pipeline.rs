@@ -4,11 +4,13 @@ mod authentication;
 mod body_limit;
 mod class;
 mod deadline;
+mod flow;
 mod head;
 mod impersonation;
 mod in_flight;
 mod middleware;
 mod panic;
+mod peek;
 mod reply;
 mod trace;
 mod user;
@@ -21,6 +23,7 @@ use tonic::body::Body;
 use tower::{Service, ServiceBuilder};
 
 pub(crate) use class::{Class, is_grpc, is_health};
+pub(crate) use flow::Concurrency;
 pub(crate) use in_flight::InFlight;
 pub(crate) use reply::{error as error_reply, status_body};
 pub use user::User;
@@ -36,12 +39,13 @@ use crate::tokens::Authenticator;
 /// The largest body of a request: as etcd's limit allows, and upstream's.
 pub const MAX_BODY: usize = 3 << 20;
 
-/// Puts the pipeline around a handler. In order: request id, trace and metrics; panics become 500; who asks, and in whose name; how much
-/// may run at once; how long it may take; how large it may be.
+/// Puts the pipeline around a handler. In order: request id, trace and metrics; panics become 500; who asks, and in whose name; how long it may
+/// take; how much may run at once; how large it may be.
 pub(crate) fn wrap<S>(
     handler: S,
     authorizer: Arc<Authorizer>,
     authenticator: Arc<Authenticator>,
+    concurrency: Concurrency,
 ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
 + Clone
 + Send
@@ -57,8 +61,8 @@ where
         .layer(layer(panic::CatchPanic))
         .layer(layer(authentication::Authentication::new(authorizer, authenticator)))
         .layer(layer(impersonation::Impersonation))
-        .layer(layer(InFlight::default()))
         .layer(layer(deadline::Deadline))
+        .layer(layer(concurrency))
         .layer(layer(body_limit::BodyLimit))
         .service(handler)
 }

@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::authorization::Authorizer;
+use crate::flow::Flow;
 use crate::verbs::Verbs;
 
 /// How long an answer of the storage counts: probes of many clients ask it once.
@@ -17,7 +18,12 @@ const LIMIT: Duration = Duration::from_millis(1500);
 
 /// The server's checks: for `/readyz` here, and for the service manager. Liveness asks only whether the process answers:
 /// a restart does not bring the storage back.
-pub(crate) fn checks(verbs: &Arc<Verbs>, authorizer: &Arc<Authorizer>) -> Checks {
+pub(crate) fn checks(
+    verbs: &Arc<Verbs>,
+    authorizer: &Arc<Authorizer>,
+    flow: &Arc<Flow>,
+    fair: bool,
+) -> Checks {
     let checks = Checks::new();
     let caches = Arc::clone(verbs);
     checks.readyz("informer-sync", move || match caches.not_ready().as_slice() {
@@ -28,6 +34,16 @@ pub(crate) fn checks(verbs: &Arc<Verbs>, authorizer: &Arc<Authorizer>) -> Checks
     checks.readyz("poststarthook/rbac/bootstrap-roles", move || {
         if authorizer.is_settled() { Ok(()) } else { Err("not finished".to_owned()) }
     });
+    let made = Arc::clone(flow);
+    checks.readyz("poststarthook/priority-and-fairness-config-producer", move || {
+        if made.is_settled() { Ok(()) } else { Err("not finished".to_owned()) }
+    });
+    if fair {
+        let followed = Arc::clone(flow);
+        checks.readyz("poststarthook/priority-and-fairness-config-consumer", move || {
+            if followed.is_followed() { Ok(()) } else { Err("not finished".to_owned()) }
+        });
+    }
     let storage = Arc::new(Storage { verbs: Arc::clone(verbs), last: Mutex::new(None) });
     checks.ask("etcd", Kind::Ready, move || {
         let storage = Arc::clone(&storage);

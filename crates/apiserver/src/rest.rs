@@ -1,6 +1,7 @@
 //! The REST face: Kubernetes' paths, media types and framing over the verbs.
 
 mod accept;
+mod asked;
 mod body;
 mod container;
 mod documents;
@@ -29,9 +30,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 
 use self::accept::Accept;
+pub(crate) use self::asked::asked;
 use self::path::Route;
 use self::query::Query;
 use crate::authorization::{Attributes, Requester, authorize};
+use crate::flow::Flow;
 use crate::nodes::Nodes;
 use crate::status::{ApiError, Reason};
 use crate::verbs::Verbs;
@@ -44,6 +47,7 @@ struct Inner {
     verbs: Arc<Verbs>,
     nodes: Nodes,
     checks: Checks,
+    flow: Option<Arc<Flow>>,
     /// Where others find the keys that verify tokens; empty for here.
     keys: String,
     stop: CancellationToken,
@@ -54,10 +58,11 @@ impl Rest {
         verbs: Arc<Verbs>,
         nodes: Nodes,
         checks: Checks,
+        flow: Option<Arc<Flow>>,
         keys: String,
         stop: CancellationToken,
     ) -> Self {
-        Self(Arc::new(Inner { verbs, nodes, checks, keys, stop }))
+        Self(Arc::new(Inner { verbs, nodes, checks, flow, keys, stop }))
     }
 
     /// Answers a request; an error is an answer too.
@@ -97,6 +102,7 @@ impl Inner {
                 documents::health(&self.checks, *ready, check.as_deref(), query).await
             }
             Route::Metrics => documents::metrics(),
+            Route::Flow(table) => Ok(documents::flow(self.flow.as_deref(), table, query)),
             Route::OpenId | Route::Keys => {
                 let issuer = user.authenticator().issuer().map(AsRef::as_ref);
                 let address: SocketAddr = self.verbs.settings().advertise.into();

@@ -31,6 +31,8 @@ pub(super) struct State {
     pub(super) revision: i64,
     /// The objects, in the order of their keys.
     pub(super) entries: BTreeMap<Arc<str>, Arc<Entry>>,
+    /// The objects' bytes together.
+    pub(super) bytes: usize,
     /// The recent changes.
     pub(super) log: Log,
     /// Who watches.
@@ -42,6 +44,7 @@ impl State {
     pub(super) fn reset(&mut self, entries: Vec<Arc<Entry>>, revision: i64) -> Vec<Arc<Notify>> {
         // A position further on, so that even a watcher that was at the end has missed something.
         let first = if self.revision == 0 { 0 } else { self.log.end() + 1 };
+        self.bytes = entries.iter().map(|entry| entry.bytes_len()).sum();
         self.entries = entries.into_iter().map(|entry| (entry.key().clone(), entry)).collect();
         self.log = Log::starting(first, revision);
         self.revision = revision;
@@ -55,10 +58,15 @@ impl State {
             let change = match update {
                 Update::Put(entry) => {
                     let previous = self.entries.insert(entry.key().clone(), entry.clone());
+                    self.bytes += entry.bytes_len();
+                    self.bytes -= previous.as_ref().map_or(0, |entry| entry.bytes_len());
                     Change::new(entry.revision(), Some(entry), previous)
                 }
                 Update::Delete { key, revision } => match self.entries.remove(&*key) {
-                    Some(previous) => Change::new(revision, None, Some(previous)),
+                    Some(previous) => {
+                        self.bytes -= previous.bytes_len();
+                        Change::new(revision, None, Some(previous))
+                    }
                     None => continue,
                 },
             };

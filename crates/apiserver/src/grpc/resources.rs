@@ -14,6 +14,7 @@ use super::target::{agent, resolve, resolve_selected, user};
 use super::{mutate, object};
 use crate::authorization::{Attributes, Requester, authorize};
 use crate::discovery;
+use crate::flow::Flow;
 use crate::reviews;
 use crate::status::ApiError;
 use crate::table;
@@ -311,7 +312,8 @@ impl Resources for Service {
 
     async fn mutate(&self, request: Request<Streaming<api::MutateRequest>>) -> Reply<Self::MutateStream> {
         let (user, agent) = (user(&request)?, agent(&request));
-        let outcomes = mutate::outcomes(self.clone(), user, agent, request.into_inner());
+        let flow = request.extensions().get::<Arc<Flow>>().cloned();
+        let outcomes = mutate::outcomes(self.clone(), user, agent, flow, request.into_inner());
         Ok(Response::new(outcomes.boxed()))
     }
 

@@ -12,8 +12,10 @@ const LONG_CALLS: [&str; 7] =
 pub(crate) struct Class {
     /// Whether it is a gRPC call: its errors are gRPC's.
     pub(crate) grpc: bool,
-    /// Whether it runs until the client ends it: no deadline, no place among the requests in flight.
+    /// Whether it runs until the client ends it: no deadline, and no place among the requests in flight once it has begun.
     pub(crate) long_running: bool,
+    /// Whether it is a watch.
+    pub(crate) watch: bool,
     /// Whether it changes something.
     pub(crate) mutating: bool,
     /// Whether it asks for the server's health: never queued behind other requests.
@@ -28,15 +30,17 @@ impl Class {
             return Self {
                 grpc: true,
                 long_running: LONG_CALLS.contains(&method),
+                watch: method == "Watch",
                 mutating: matches!(method, "Create" | "Update" | "Patch" | "Delete" | "DeleteCollection"),
                 health: path.starts_with("/grpc.health."),
             };
         }
         let read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        let watch = read && is_watch(request.uri().query().unwrap_or_default()) || path.contains("/watch/");
         Self {
             grpc: false,
-            long_running: read && is_watch(request.uri().query().unwrap_or_default())
-                || path.contains("/watch/")
+            watch,
+            long_running: watch
                 || matches!(path.rsplit('/').next(), Some("log" | "exec" | "attach" | "portforward"))
                 || is_proxy(path),
             mutating: !read,

@@ -12,12 +12,16 @@ use crate::status::ApiError;
 /// The deadline of a request that names none, and the latest that one may name.
 const DEFAULT: Duration = Duration::from_secs(60);
 
+/// How long a request may take, for those behind.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limit(pub(super) Duration);
+
 /// Long-running requests have no deadline, all others have one: the client's, within the server's.
 #[derive(Clone)]
 pub(super) struct Deadline;
 
 impl Middleware for Deadline {
-    async fn call(self, request: Request<Body>, next: impl Next) -> Response<Body> {
+    async fn call(self, mut request: Request<Body>, next: impl Next) -> Response<Body> {
         let class = Class::of(&request);
         if class.long_running {
             return run(next, request).await;
@@ -26,6 +30,7 @@ impl Middleware for Deadline {
             Ok(limit) => limit,
             Err(error) => return reply::error(class.grpc, &error),
         };
+        request.extensions_mut().insert(Limit(limit));
         match tokio::time::timeout(limit, run(next, request)).await {
             Ok(response) => response,
             Err(_) => reply::error(

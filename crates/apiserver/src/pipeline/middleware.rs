@@ -51,9 +51,9 @@ impl<M: Middleware, S> Layer<S> for MiddlewareLayer<M> {
     }
 }
 
-/// A step around an inner service. Nothing here waits for readiness: what is limited is limited by [`InFlight`].
+/// A step around an inner service. Nothing here waits for readiness: what is limited is limited by [`Concurrency`].
 ///
-/// [`InFlight`]: super::InFlight
+/// [`Concurrency`]: super::Concurrency
 #[derive(Clone)]
 pub(super) struct Wrapped<M, S> {
     middleware: M,

@@ -18,6 +18,7 @@ use super::accept::{Accept, Format, JSON, PROTOBUF};
 use super::encode::{from_json, pretty, respond, text};
 use super::path::{Route, no_page, not_found};
 use crate::discovery;
+use crate::flow::{Dump, Flow};
 use crate::status::ApiError;
 use crate::tokens::{self, Issuer};
 
@@ -47,6 +48,22 @@ pub(super) async fn health(
 pub(super) fn metrics() -> Result<Response<Body>, ApiError> {
     let metrics = health::metrics().map_err(ApiError::internal)?;
     Ok(respond(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", metrics))
+}
+
+/// What is under way, by priority level; nothing where there are none.
+pub(super) fn flow(flow: Option<&Flow>, table: &str, query: &str) -> Response<Body> {
+    let details = form_urlencoded::parse(query.as_bytes())
+        .any(|(name, value)| name == "includeRequestDetails" && matches!(&*value, "1" | "true"));
+    let wanted = match table {
+        "dump_priority_levels" => Dump::Levels,
+        "dump_queues" => Dump::Queues,
+        "dump_requests" => Dump::Requests { details },
+        _ => return no_page(),
+    };
+    match flow {
+        Some(flow) => text(StatusCode::OK, flow.dump(wanted)),
+        None => no_page(),
+    }
 }
 
 /// What others need who verify tokens; nothing where there are none.

@@ -19,6 +19,8 @@ pub(super) enum Route {
     Version,
     /// `/metrics`.
     Metrics,
+    /// `/debug/api_priority_and_fairness/...`: the table.
+    Flow(String),
     /// `/openapi/...`: the rest of the path.
     OpenApi(String),
     /// `/.well-known/openid-configuration`.
@@ -75,6 +77,7 @@ pub(super) fn parse(path: &str) -> Result<Route, ApiError> {
         ["readyz", check] => Route::Health { ready: true, check: Some((*check).to_owned()) },
         ["version"] => Route::Version,
         ["metrics"] => Route::Metrics,
+        ["debug", "api_priority_and_fairness", table] => Route::Flow((*table).to_owned()),
         [".well-known", "openid-configuration"] => Route::OpenId,
         ["openid", "v1", "jwks"] => Route::Keys,
         ["openapi", rest @ ..] => Route::OpenApi(rest.join("/")),

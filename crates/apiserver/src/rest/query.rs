@@ -90,6 +90,17 @@ impl Query {
         self.text("hash")
     }
 
+    /// How many objects a list may have; 0 for all, and where it is no number.
+    pub(super) fn limit(&self) -> u64 {
+        self.text("limit").and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+
+    /// Whether a watch begins with the objects that are there.
+    pub(super) fn begins_with_objects(&self) -> bool {
+        self.flag("sendInitialEvents") == Some(true)
+            || matches!(self.text("resourceVersion"), None | Some("0"))
+    }
+
     /// Whether a GET is a watch.
     pub(super) fn watch(&self) -> bool {
         self.flag("watch").unwrap_or(false)

@@ -141,7 +141,7 @@ fn across_namespaces(verb: &str, path: &ResourcePath) -> bool {
     matches!(verb, "list" | "watch") && path.name.is_empty()
 }
 
-fn verb(method: &Method, path: &ResourcePath, watch: bool) -> Result<&'static str, ApiError> {
+pub(super) fn verb(method: &Method, path: &ResourcePath, watch: bool) -> Result<&'static str, ApiError> {
     let one = !path.name.is_empty();
     match (method.as_str(), one) {
         // Streams are asked for by GET or POST: both create them.

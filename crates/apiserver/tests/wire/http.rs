@@ -129,6 +129,13 @@ impl Call<'_> {
         self.header(CONTENT_TYPE, content_type)
     }
 
+    /// A body that never comes.
+    pub(crate) fn endless(mut self, content_type: &str) -> Self {
+        let frames = futures::stream::pending::<Result<http_body::Frame<Bytes>, Infallible>>();
+        self.body = BodyExt::boxed(http_body_util::StreamBody::new(frames));
+        self.header(CONTENT_TYPE, content_type)
+    }
+
     pub(crate) fn json(self, body: &Value) -> Self {
         self.body(JSON, body.to_string())
     }

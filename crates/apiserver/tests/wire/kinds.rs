@@ -70,9 +70,10 @@ fn spec(object: &Value) -> Value {
     spec
 }
 
-/// The object once the server has said what it says by itself: of a definition, that it is established.
+/// The object once the server has said what it says by itself: of a definition, that it is established; of a schema of
+/// flows, whether its level is there.
 async fn settled(server: &Server, path: &str, made: Value) -> Value {
-    if made["kind"] != "CustomResourceDefinition" {
+    if made["kind"] != "CustomResourceDefinition" && made["kind"] != "FlowSchema" {
         return made;
     }
     let established = async {

@@ -25,6 +25,7 @@ mod node;
 mod nodes;
 mod objects;
 mod openapi;
+mod overload;
 mod patches;
 mod pki;
 mod policies;
