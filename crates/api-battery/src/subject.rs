@@ -96,6 +96,8 @@ impl Subject {
             format!("--etcd-servers=http://127.0.0.1:{}", etcd.port),
             "--bind-address=127.0.0.1".to_owned(),
             "--secure-port=0".to_owned(),
+            // Nobody makes accounts here.
+            "--disable-admission-plugins=ServiceAccount".to_owned(),
             // Endpoints may not be on the loopback.
             "--advertise-address=192.0.2.1".to_owned(),
             format!("--tls-cert-file={}", path("server.pem")),

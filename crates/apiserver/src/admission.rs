@@ -7,11 +7,13 @@ mod devices;
 mod limits;
 mod namespaces;
 mod node_restriction;
+mod plugins;
 mod pods;
 mod priority;
 mod protection;
 mod quota;
 mod runtime_class;
+mod service_account;
 pub(crate) mod services;
 mod taken;
 
@@ -30,31 +32,49 @@ use crate::status::ApiError;
 use crate::verbs::Verbs;
 
 pub(crate) use namespaces::check_deletion;
+pub use plugins::{PluginError, Plugins};
 pub(crate) use taken::Written;
 
 impl Verbs {
     /// Completes a new object with what follows from others; refuses it where they forbid it.
     pub(crate) async fn admit_new(&self, object: &mut dyn Object) -> Result<(), ApiError> {
         self.admit_namespace(object).await?;
-        protection::protect(object);
+        let plugins = &self.settings().plugins;
+        if plugins.has(plugins::STORAGE_PROTECTION) {
+            protection::protect(object);
+        }
         certificates::requested_by(object);
         if let Some(slice) = object.downcast_mut::<ResourceSlice>() {
             devices::stamp(slice, None, Time::now());
         }
         if let Some(pod) = object.downcast_mut::<Pod>() {
-            self.complete_from_limits(pod)?;
-            self.prioritize(pod).await?;
-            pods::complete(pod, self.settings().tolerations);
-            self.apply_runtime_class(pod).await?;
+            pods::read_account(pod);
+            if plugins.has(plugins::LIMIT_RANGER) {
+                self.complete_from_limits(pod)?;
+            }
+            if plugins.has(plugins::SERVICE_ACCOUNT) {
+                self.admit_service_account(pod).await?;
+            }
+            if plugins.has(plugins::PRIORITY) {
+                self.prioritize(pod).await?;
+            }
+            if plugins.has(plugins::DEFAULT_TOLERATION_SECONDS) {
+                pods::tolerate(pod, self.settings().tolerations);
+            }
+            if plugins.has(plugins::RUNTIME_CLASS) {
+                self.apply_runtime_class(pod).await?;
+            }
+            pods::write_account(pod);
         }
         Ok(())
     }
 
     /// Asks of a new object, complete and valid, what others ask of it.
     pub(crate) async fn check_new(&self, object: &dyn Object) -> Result<(), ApiError> {
-        if let Some(pod) = object.downcast_ref::<Pod>() {
+        let limits = self.settings().plugins.has(plugins::LIMIT_RANGER);
+        if let Some(pod) = object.downcast_ref::<Pod>().filter(|_| limits) {
             self.check_pod_limits(pod)
-        } else if let Some(claim) = object.downcast_ref::<PersistentVolumeClaim>() {
+        } else if let Some(claim) = object.downcast_ref::<PersistentVolumeClaim>().filter(|_| limits) {
             self.check_claim_limits(claim)
         } else if let Some(class) = object.downcast_ref::<PriorityClass>() {
             self.check_default_priority(class).await
@@ -64,11 +84,17 @@ impl Verbs {
     }
 
     /// Asks of a changed object what others ask of it.
-    pub(crate) async fn check_changed(&self, object: &dyn Object) -> Result<(), ApiError> {
-        match object.downcast_ref::<PriorityClass>() {
-            Some(class) => self.check_default_priority(class).await,
-            None => Ok(()),
+    pub(crate) async fn check_changed(&self, object: &dyn Object, old: &dyn Object) -> Result<(), ApiError> {
+        if let Some(class) = object.downcast_ref::<PriorityClass>() {
+            return self.check_default_priority(class).await;
         }
+        if let (Some(pod), Some(old)) = (object.downcast_ref::<Pod>(), old.downcast_ref::<Pod>())
+            && self.settings().plugins.has(plugins::SERVICE_ACCOUNT)
+            && service_account::gets_containers(pod, old)
+        {
+            return self.check_ephemeral_secrets(pod).await;
+        }
+        Ok(())
     }
 
     /// The objects of a namespace, as the cache has them now.

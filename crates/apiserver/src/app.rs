@@ -79,7 +79,7 @@ impl App {
         let server = Server::bind(&options.addresses(), &options.tls())?;
         let nodes = Nodes::new(&options.node_tls())?;
         let port = server.addresses().first().map_or(options.secure_port, SocketAddr::port);
-        let verbs = Verbs::new(store, options.settings(port));
+        let verbs = Verbs::new(store, options.settings(port)?);
         let defaults = Arc::new(Defaults::load()?);
         let authorizer = Arc::new(Authorizer::new(&verbs, &defaults)?);
         let issuer = Issuer::load(&options.tokens())?.map(Arc::new);

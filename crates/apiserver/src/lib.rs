@@ -1,6 +1,6 @@
 //! The API server: gRPC and REST over one implementation of every verb.
 
-mod admission;
+pub mod admission;
 pub mod app;
 mod authorization;
 pub mod bootstrap;

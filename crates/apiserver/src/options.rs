@@ -11,6 +11,7 @@ use clap::{Parser, ValueEnum};
 use gantry_store::{ClientIdentity, EtcdConfig, EtcdStore, MemoryStore, Store, TlsConfig};
 use gantry_telemetry::{CommonFlags, config};
 
+use crate::admission::{PluginError, Plugins};
 use crate::config::ApiServerConfiguration;
 use crate::nodes::NodeTlsFiles;
 use crate::server::TlsFiles;
@@ -109,6 +110,14 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub token_auth_file: Option<PathBuf>,
 
+    /// Admission plugins to switch on beside those that are on anyway; the order does not matter.
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub enable_admission_plugins: Vec<String>,
+
+    /// Admission plugins to switch off.
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub disable_admission_plugins: Vec<String>,
+
     /// The authority that signed the kubelets' certificates (PEM); without it, no logs and no exec.
     #[arg(long, value_name = "FILE")]
     pub kubelet_certificate_authority: Option<PathBuf>,
@@ -169,6 +178,9 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+    /// An admission plugin is not what its flag says.
+    #[error(transparent)]
+    Plugins(#[from] PluginError),
     /// The store cannot be used.
     #[error("--etcd-servers cannot be used")]
     Store(#[source] gantry_store::Error),
@@ -263,11 +275,10 @@ impl Options {
     }
 
     /// What the verbs need; `port` is the one that was bound.
-    #[must_use]
-    pub fn settings(&self, port: u16) -> Settings {
+    pub fn settings(&self, port: u16) -> Result<Settings, Error> {
         let first = self.bind_address.iter().copied().find(|ip| !ip.is_unspecified());
         let advertise = self.advertise_address.or(first).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        Settings {
+        Ok(Settings {
             service_cidr: self.service_cluster_ip_range,
             node_ports: self.service_node_port_range.clone(),
             advertise: (advertise, port),
@@ -277,7 +288,8 @@ impl Options {
                 not_ready: self.default_not_ready_toleration_seconds,
                 unreachable: self.default_unreachable_toleration_seconds,
             },
-        }
+            plugins: Plugins::new(&self.enable_admission_plugins, &self.disable_admission_plugins)?,
+        })
     }
 
     /// The store. etcd need not be there yet.
@@ -327,8 +339,8 @@ mod tests {
         .unwrap();
         assert_eq!(options.etcd_servers, ["http://a:2379", "http://b:2379"]);
         assert_eq!(options.addresses().len(), 2);
-        assert_eq!(options.settings(7443).node_ports, 30000..=30100);
-        assert_eq!(options.settings(7443).advertise, ("127.0.0.1".parse().unwrap(), 7443));
+        assert_eq!(options.settings(7443).unwrap().node_ports, 30000..=30100);
+        assert_eq!(options.settings(7443).unwrap().advertise, ("127.0.0.1".parse().unwrap(), 7443));
     }
 
     #[test]
@@ -340,5 +352,7 @@ mod tests {
             assert!(error.contains(flag), "{error}");
         }
         assert!(Options::try_parse_from(["gantry-apiserver"]).is_err());
+        let error = parse(&["--disable-admission-plugins=Nothing"]).unwrap().settings(1).unwrap_err();
+        assert!(error.to_string().contains("\"Nothing\" is unknown"), "{error}");
     }
 }

@@ -34,13 +34,14 @@ use parking_lot::RwLock;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::admission::services;
+use crate::admission::{Plugins, services};
 use crate::cache::{Cache, Entry};
 use crate::catalog::Catalog;
 use crate::compaction;
 use crate::custom::Resources;
 use crate::status::ApiError;
 
+pub(crate) use create::generate_name;
 pub(crate) use modify::Next;
 
 /// What a request is about: an object, or a collection.
@@ -121,6 +122,8 @@ pub struct Settings {
     pub event_ttl: Duration,
     /// How long pods stay on nodes that are not well.
     pub tolerations: Tolerations,
+    /// The admission plugins that are on.
+    pub plugins: Plugins,
 }
 
 /// How long a pod that says nothing stays on a node that is not well, in seconds.

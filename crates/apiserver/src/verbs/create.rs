@@ -172,7 +172,8 @@ fn begin(object: &mut dyn Object) {
     meta.self_link.clear();
 }
 
-fn generate_name(base: &str) -> String {
+/// A name that begins with `base`, and is new in all likelihood.
+pub(crate) fn generate_name(base: &str) -> String {
     let mut random = rand::rng();
     let suffix = (0..SUFFIX).filter_map(|_| ALPHABET.choose(&mut random).map(|byte| char::from(*byte)));
     let mut end = base.len().min(MAX_BASE);

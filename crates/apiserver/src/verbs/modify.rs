@@ -83,7 +83,7 @@ impl Verbs {
             Next::Remove => return self.remove(cache, current, &*old, dry_run).await,
             Next::Put(new) => new,
         };
-        self.check_changed(&*new).await?;
+        self.check_changed(&*new, &*old).await?;
         let taken = self.take(&mut *new, Some(&*old), dry_run).await?;
         let sealed = Sealed::new(new, current.key());
         if sealed.raw() == current.raw() {

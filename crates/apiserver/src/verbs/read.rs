@@ -15,7 +15,7 @@ use crate::status::ApiError;
 
 impl Target {
     /// The key of the object within its kind; fails for names that no object can have.
-    pub(super) fn key(&self, cache: &Cache) -> Result<String, ApiError> {
+    pub(crate) fn key(&self, cache: &Cache) -> Result<String, ApiError> {
         let full = cache.keys().key(&self.namespace, &self.name);
         // No object has such a name, so none is found.
         let full = full.map_err(|_| ApiError::not_found(self.kind, &self.name))?;

@@ -8,6 +8,7 @@ use gantry_api::Resource;
 use gantry_api::core::v1::{Container, Pod, PodSpec};
 use gantry_api::meta::v1::{CreateOptions, DeleteOptions, GetOptions, ListOptions, ObjectMeta};
 use gantry_api::strategy::Strategy;
+use gantry_apiserver::admission::Plugins;
 use gantry_apiserver::bootstrap;
 use gantry_apiserver::cache::Entry;
 use gantry_apiserver::status::ApiError;
@@ -36,6 +37,8 @@ impl Server {
             etcd_prefix: "/registry".into(),
             event_ttl: Duration::from_secs(3600),
             tolerations: Default::default(),
+            // Nobody makes accounts here.
+            plugins: Plugins::new(&[], &["ServiceAccount".to_owned()]).unwrap(),
         };
         let verbs = Verbs::new(store.clone(), settings);
         let stop = CancellationToken::new();

@@ -35,6 +35,7 @@ mod rbac;
 mod reviews;
 mod roles;
 mod server;
+mod service_accounts;
 mod spdy;
 mod storage;
 mod subresources;

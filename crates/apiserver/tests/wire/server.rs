@@ -68,8 +68,15 @@ impl Server {
             // Endpoints may not be on the loopback.
             "--advertise-address=192.0.2.1",
         ];
+        // Nobody makes accounts here but tests that are about them.
+        let accounts: &[&str] =
+            match flags.iter().any(|flag| flag.ends_with("able-admission-plugins=ServiceAccount")) {
+                true => &[],
+                false => &["--disable-admission-plugins=ServiceAccount"],
+            };
         let arguments = fixed.iter().copied().chain(files.iter().map(String::as_str));
-        let options = Options::parse_from(arguments.chain(flags.iter().copied()));
+        let options =
+            Options::parse_from(arguments.chain(flags.iter().copied()).chain(accounts.iter().copied()));
         let app = App::over(store, &options).unwrap();
         let address = app.addresses()[0];
         let stop = CancellationToken::new();
