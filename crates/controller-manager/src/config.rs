@@ -7,6 +7,7 @@ use serde::Deserialize;
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ControllerManagerConfiguration {
+    root_ca_file: Option<Scalar>,
     cluster_cidr: Option<Scalar>,
     allocate_node_cidrs: Option<Scalar>,
     node_cidr_mask_size: Option<Scalar>,
@@ -37,6 +38,7 @@ impl Kind for ControllerManagerConfiguration {
 impl Flags for ControllerManagerConfiguration {
     fn flags(self) -> Vec<(&'static str, Option<Scalar>)> {
         vec![
+            ("root-ca-file", self.root_ca_file),
             ("cluster-cidr", self.cluster_cidr),
             ("allocate-node-cidrs", self.allocate_node_cidrs),
             ("node-cidr-mask-size", self.node_cidr_mask_size),

@@ -78,6 +78,8 @@ pub struct Context {
     pub released: WorkQueue<String>,
     /// Disruption budgets.
     pub budgets: Informer<PodDisruptionBudget>,
+    /// What verifies the API server's certificate (PEM), for pods.
+    pub root_ca: Option<Arc<str>>,
 }
 
 /// The index of pods by node.
@@ -90,7 +92,12 @@ pub(crate) const NODE_LEASES: &str = "kube-node-lease";
 impl Context {
     /// Starts the informers.
     #[must_use]
-    pub fn start(options: Options, client: Client, stop: CancellationToken) -> Self {
+    pub fn start(
+        options: Options,
+        client: Client,
+        root_ca: Option<Arc<str>>,
+        stop: CancellationToken,
+    ) -> Self {
         Self {
             options: Arc::new(options),
             writer: client.writer(),
@@ -119,6 +126,7 @@ impl Context {
             claims: lean(&client).spawn(stop.clone()),
             released: WorkQueue::new("resource_quota"),
             budgets: lean(&client).spawn(stop.clone()),
+            root_ca,
             client,
             stop,
         }

@@ -25,6 +25,7 @@ pub mod pod;
 pub mod podgc;
 pub mod replicaset;
 pub mod resourcequota;
+pub mod rootca;
 pub mod serviceaccount;
 pub mod volumeprotection;
 

@@ -13,8 +13,8 @@ use tracing::info;
 
 use crate::{
     Context, Options, clusterroleaggregation, deployment, disruption, endpoints, endpointslice,
-    garbagecollector, namespace, nodeipam, nodelifecycle, podgc, replicaset, resourcequota, serviceaccount,
-    volumeprotection,
+    garbagecollector, namespace, nodeipam, nodelifecycle, podgc, replicaset, resourcequota, rootca,
+    serviceaccount, volumeprotection,
 };
 
 /// The health port.
@@ -27,7 +27,8 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     options.common.init("gantry-controller-manager")?;
     let stop = shutdown();
     let config = Config::from_kubeconfig(&options.kubeconfig)?.user_agent("gantry-controller-manager");
-    let manager = Manager::new(options, Client::new(config)?);
+    let authority = root_ca(&options, &config)?;
+    let manager = Manager::new(options, Client::new(config)?).root_ca(authority);
     let health = manager.options.common.serve_health(HEALTH, manager.checks(), stop.clone());
     health.await.context("cannot serve health")?;
     notify::ready();
@@ -36,12 +37,29 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The authority that pods are told of: by default the one that this process itself trusts.
+fn root_ca(options: &Options, config: &Config) -> anyhow::Result<Option<String>> {
+    if let Some(path) = &options.root_ca_file {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("--root-ca-file {} cannot be read", path.display()))?;
+        anyhow::ensure!(
+            text.contains("-----BEGIN CERTIFICATE-----"),
+            "--root-ca-file {} holds no certificate in PEM",
+            path.display()
+        );
+        return Ok(Some(text));
+    }
+    let own = config.certificate_authority.clone().map(String::from_utf8).transpose();
+    own.context("the kubeconfig's certificate authority is not PEM")
+}
+
 /// A controller manager: a candidate, then all controllers.
 #[derive(Debug)]
 pub struct Manager {
     options: Options,
     client: Client,
     settings: Settings,
+    root_ca: Option<Arc<str>>,
     /// Set once it leads.
     context: Arc<OnceLock<Context>>,
 }
@@ -56,13 +74,20 @@ impl Manager {
             retry_period: options.leader_elect_retry_period,
             ..Settings::new(LEASE)
         };
-        Self { options, client, settings, context: Arc::default() }
+        Self { options, client, settings, root_ca: None, context: Arc::default() }
     }
 
     /// Sets who it is in the election, where several run in one process.
     #[must_use]
     pub fn identity(mut self, identity: &str) -> Self {
         identity.clone_into(&mut self.settings.identity);
+        self
+    }
+
+    /// Sets what verifies the API server's certificate in pods; without it, they are not told.
+    #[must_use]
+    pub fn root_ca(mut self, pem: Option<String>) -> Self {
+        self.root_ca = pem.map(Into::into);
         self
     }
 
@@ -80,10 +105,10 @@ impl Manager {
 
     /// Runs the controllers, once this process leads, until `stop` or until the lead is lost.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Lost> {
-        let Self { options, client, settings, context } = self;
+        let Self { options, client, settings, root_ca, context } = self;
         let (elects, candidate) = (options.leader_elect, client.clone());
         let work = async move |until: CancellationToken| {
-            control(context.get_or_init(|| Context::start(options, client, until))).await;
+            control(context.get_or_init(|| Context::start(options, client, root_ca, until))).await;
         };
         if elects {
             LeaderElector::new(&candidate, settings).run(stop, work).await
@@ -111,6 +136,7 @@ async fn control(context: &Context) {
         Box::pin(disruption::run(context)),
         Box::pin(clusterroleaggregation::run(context)),
         Box::pin(serviceaccount::run(context)),
+        Box::pin(rootca::run(context)),
     ];
     info!(controllers = controllers.len(), "controllers started");
     join_all(controllers).await;

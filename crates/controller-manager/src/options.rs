@@ -22,6 +22,10 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: PathBuf,
 
+    /// The authority that pods verify the API server with (PEM); by default the kubeconfig's.
+    #[arg(long, value_name = "FILE")]
+    pub root_ca_file: Option<PathBuf>,
+
     /// The range that nodes' pod ranges are taken from.
     #[arg(long, value_name = "CIDR", default_value = "10.244.0.0/16")]
     pub cluster_cidr: Ipv4Net,

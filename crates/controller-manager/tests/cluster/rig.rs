@@ -54,6 +54,8 @@ impl Cluster {
             "--storage=memory",
             "--bind-address=127.0.0.1",
             "--secure-port=0",
+            // Pods are made before any controller runs.
+            "--disable-admission-plugins=ServiceAccount",
             &format!("--tls-cert-file={certificate}"),
             &format!("--tls-private-key-file={key}"),
             &format!("--client-ca-file={ca}"),
@@ -75,13 +77,19 @@ impl Cluster {
         cluster
     }
 
+    /// What verifies the API server.
+    pub(crate) fn authority_pem(&self) -> String {
+        self.authority.certificate()
+    }
+
     /// Starts a controller manager with its own identity, and these flags.
     pub(crate) fn manager(&self, name: &str, flags: &[&str]) -> Running {
         let identity = self.authority.client("system:kube-controller-manager", "none");
         let flags = ["manager", "--kubeconfig=none"].iter().chain(flags);
         let manager =
             Manager::new(Options::parse_from(flags), client(&self.server, &self.authority, &identity))
-                .identity(name);
+                .identity(name)
+                .root_ca(Some(self.authority.certificate()));
         let (checks, stop) = (manager.checks(), self.stop.child_token());
         Running { task: tokio::spawn(manager.run(stop.clone())), stop, checks }
     }
