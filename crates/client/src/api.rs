@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use bytes::Bytes;
+use gantry_api::authentication::v1::TokenRequest;
 use gantry_api::autoscaling::v1::Scale;
 use gantry_api::grpc::api::{
     CreateRequest, DeleteCollectionRequest, DeleteRequest, GetRequest, ListRequest, ListResponse, Object,
@@ -170,6 +171,13 @@ impl<T: Resource> Api<T> {
         let any = Any { type_url: type_url::<S>(), value: message.encode_to_vec() };
         create(&self.client, self.at(name, subresource), any, CreateOptions::default()).await?;
         Ok(())
+    }
+
+    /// Asks for a token of a service account.
+    pub async fn create_token(&self, name: &str, request: &TokenRequest) -> Result<TokenRequest, Error> {
+        let any = Any { type_url: type_url::<TokenRequest>(), value: request.encode_to_vec() };
+        let given = create(&self.client, self.at(name, "token"), any, CreateOptions::default()).await?;
+        decode(&given.value.into())
     }
 
     /// Reads the number of replicas.

@@ -2,9 +2,10 @@
 
 pub mod client;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
+use gantry_api::authentication::v1::TokenRequest;
 use gantry_api::core::v1::{ConfigMap, Pod, PodStatus, Secret, Service};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::DropGuard;
@@ -87,6 +88,21 @@ pub struct Subscription<T> {
     guard: Arc<DropGuard>,
 }
 
+/// A subscription that others may have let go.
+#[derive(Debug)]
+pub struct WeakSubscription<T> {
+    state: watch::Receiver<Followed<T>>,
+    guard: Weak<DropGuard>,
+}
+
+impl<T> WeakSubscription<T> {
+    /// The subscription, while anybody holds it.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Subscription<T>> {
+        Some(Subscription { state: self.state.clone(), guard: self.guard.upgrade()? })
+    }
+}
+
 impl<T> Clone for Subscription<T> {
     fn clone(&self) -> Self {
         Self { state: self.state.clone(), guard: Arc::clone(&self.guard) }
@@ -98,6 +114,12 @@ impl<T: Send + Sync + 'static> Subscription<T> {
     #[must_use]
     pub fn new(state: watch::Receiver<Followed<T>>, guard: DropGuard) -> Self {
         Self { state, guard: Arc::new(guard) }
+    }
+
+    /// A way back to this subscription that does not hold it.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakSubscription<T> {
+        WeakSubscription { state: self.state.clone(), guard: Arc::downgrade(&self.guard) }
     }
 
     /// The object as soon as it is known whether there is one.
@@ -144,6 +166,14 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// Follows a Secret.
     fn secret(&self, namespace: &str, name: &str) -> Subscription<Secret>;
+
+    /// Asks for a token of a service account.
+    async fn token(
+        &self,
+        namespace: &str,
+        account: &str,
+        request: TokenRequest,
+    ) -> Result<TokenRequest, Error>;
 
     /// The services that a pod of this namespace finds in its environment.
     async fn services(&self, namespace: &str) -> Vec<Arc<Service>>;

@@ -6,3 +6,4 @@ pub mod hosts;
 pub mod payload;
 pub mod references;
 pub mod setup;
+pub mod tokens;

@@ -2,11 +2,13 @@
 
 mod follow;
 mod patch;
+mod shared;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use gantry_api::core::v1::{ConfigMap, Pod, PodStatus, Secret, Service};
+use gantry_api::authentication::v1::TokenRequest;
+use gantry_api::core::v1::{ConfigMap, Pod, PodStatus, Secret, Service, ServiceAccount};
 use gantry_client::recorder::{NORMAL, WARNING};
 use gantry_client::{
     Client, DeleteOptions, Error as ClientError, Event, Informer, PatchType, Preconditions, Recorder,
@@ -15,10 +17,14 @@ use gantry_client::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use shared::Shared;
+
 use super::{Cluster, Error, PodEvent, Severity, Subscription};
 
 /// Pod events that the kubelet may lag behind.
 const BACKLOG: usize = 256;
+/// The ConfigMap that nearly every pod refers to: the pods of a namespace follow it together.
+const ROOT_CA: &str = "kube-root-ca.crt";
 
 /// The cluster behind a client.
 #[derive(Debug)]
@@ -27,6 +33,7 @@ pub struct ClientCluster {
     node: String,
     recorder: Recorder,
     services: Informer<Service>,
+    authorities: Shared<ConfigMap>,
     stop: CancellationToken,
 }
 
@@ -44,7 +51,8 @@ impl ClientCluster {
             })
             .spawn(stop.clone());
         let recorder = Recorder::with_host(client.clone(), "kubelet", node);
-        Self { client, node: node.to_owned(), recorder, services, stop }
+        let authorities = Shared::default();
+        Self { client, node: node.to_owned(), recorder, services, authorities, stop }
     }
 }
 
@@ -99,11 +107,25 @@ impl Cluster for ClientCluster {
     }
 
     fn config_map(&self, namespace: &str, name: &str) -> Subscription<ConfigMap> {
-        follow::follow(&self.client, namespace, name, &self.stop)
+        let follow = || follow::follow(&self.client, namespace, name, &self.stop);
+        if name == ROOT_CA { self.authorities.get(namespace, follow) } else { follow() }
     }
 
     fn secret(&self, namespace: &str, name: &str) -> Subscription<Secret> {
         follow::follow(&self.client, namespace, name, &self.stop)
+    }
+
+    async fn token(
+        &self,
+        namespace: &str,
+        account: &str,
+        request: TokenRequest,
+    ) -> Result<TokenRequest, Error> {
+        let accounts = self.client.api::<ServiceAccount>(namespace);
+        accounts.create_token(account, &request).await.map_err(|error| Error::Failed {
+            what: format!("token of service account {namespace}/{account}"),
+            reason: error.to_string(),
+        })
     }
 
     async fn services(&self, namespace: &str) -> Vec<Arc<Service>> {

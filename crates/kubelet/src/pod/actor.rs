@@ -10,6 +10,7 @@ mod references;
 mod start;
 mod stop;
 mod teardown;
+mod tokens;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -114,6 +115,7 @@ struct Actor {
     volumes: BTreeMap<String, PathBuf>,
     refresh: Refresh,
     references: Arc<references::Followed>,
+    tokens: Arc<tokens::Held>,
     /// Dropped with the actor.
     reference_tasks: JoinSet<()>,
     stops: HashMap<String, stop::StopHandle>,
@@ -148,7 +150,9 @@ impl Actor {
         let meta = pod.metadata.clone().unwrap_or_default();
         let spec = pod.spec.clone().unwrap_or_default();
         let references = Arc::new(references::Followed::start(host.cluster.as_ref(), &meta.namespace, &spec));
-        let reference_tasks = references.watch(&mailbox);
+        let mut reference_tasks = references.watch(&mailbox);
+        let tokens = Arc::new(tokens::Held::new());
+        reference_tasks.spawn(tokens.watch(mailbox.clone()));
         let (reports, reports_in) = mpsc::channel(MAILBOX);
         let paths = host.paths.pod(&meta.uid, &meta.namespace, &meta.name);
         let now = Timestamp::now();
@@ -179,6 +183,7 @@ impl Actor {
             volumes: BTreeMap::new(),
             refresh: Refresh::Idle,
             references,
+            tokens,
             reference_tasks,
             stops: HashMap::new(),
             probes: HashMap::new(),
@@ -281,6 +286,7 @@ impl Actor {
             pod: Arc::clone(&self.snapshot.pod),
             paths: self.paths.clone(),
             references: Arc::clone(&self.references),
+            tokens: Arc::clone(&self.tokens),
             stop: self.starting.clone(),
         }
     }

@@ -53,6 +53,9 @@ pub fn write(dir: &Path, payload: &Payload, group: Option<u32>) -> Result<bool, 
         fs::write(&target, &file.data).map_err(failed("write", &target))?;
         let mode = if group.is_some() { file.mode | 0o440 } else { file.mode };
         set_mode(&target, mode, group)?;
+        if file.owner.is_some() {
+            chown(&target, file.owner, None).map_err(failed("give to the pod's user", &target))?;
+        }
     }
     let new = dir.join(DATA_NEW);
     remove_file(&new)?;
@@ -147,7 +150,7 @@ mod tests {
     use super::*;
 
     fn payload(files: &[(&str, &str)]) -> Payload {
-        let file = |data: &str| File { data: Bytes::from(data.to_owned()), mode: 0o640 };
+        let file = |data: &str| File { data: Bytes::from(data.to_owned()), mode: 0o640, owner: None };
         files.iter().map(|(path, data)| ((*path).to_owned(), file(data))).collect()
     }
 

@@ -3,13 +3,18 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use gantry_api::core::v1::{ConfigMap, DownwardApiVolumeFile, KeyToPath, Pod, Secret, VolumeSource};
+use gantry_api::core::v1::{
+    ConfigMap, DownwardApiVolumeFile, KeyToPath, Pod, Secret, ServiceAccountTokenProjection, VolumeSource,
+};
 
 use crate::container::env::Objects;
 use crate::container::fields::{FieldContext, FieldError, field, resource};
+use crate::volumes::tokens::{Tokens, Wanted, common_user};
 
 /// What the API gives files whose mode nobody says.
 const DEFAULT_MODE: u32 = 0o644;
+/// The mode of a token that belongs to somebody.
+const TOKEN_MODE: u32 = 0o600;
 
 /// One file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +23,8 @@ pub struct File {
     pub data: Bytes,
     /// Its permissions.
     pub mode: u32,
+    /// Whose it is, where it is not root's.
+    pub owner: Option<u32>,
 }
 
 /// Files by their path in the volume.
@@ -47,6 +54,9 @@ pub enum PayloadError {
     /// A path that would leave the volume.
     #[error("path {0:?} must be relative and must not contain '..'")]
     Path(String),
+    /// There is no token for what a path asks for.
+    #[error("path {0:?}: there is no token")]
+    NoToken(String),
     /// A field of the pod cannot be read.
     #[error("path {path:?}: {source}")]
     Field {
@@ -65,6 +75,7 @@ pub fn payload(
     source: &VolumeSource,
     pod: &Pod,
     objects: &Objects,
+    tokens: &Tokens,
     context: &FieldContext,
 ) -> Option<Result<Payload, PayloadError>> {
     if let Some(map) = &source.config_map {
@@ -97,10 +108,14 @@ pub fn payload(
             self::secret(objects, name, &secret.items, secret.optional == Some(true), default)
         } else if let Some(downward) = &part.downward_api {
             fields(&downward.items, pod, context, default)
-        } else if part.service_account_token.is_some() {
-            Err(PayloadError::Unsupported("a projected serviceAccountToken"))
+        } else if let Some(source) = &part.service_account_token {
+            token(source, pod, tokens, default)
+        } else if part.cluster_trust_bundle.is_some() {
+            Err(PayloadError::Unsupported("a projected clusterTrustBundle"))
+        } else if part.pod_certificate.is_some() {
+            Err(PayloadError::Unsupported("a projected podCertificate"))
         } else {
-            Err(PayloadError::Unsupported("this projected source"))
+            Err(PayloadError::Unsupported("a projected source that names nothing"))
         };
         match files {
             Ok(files) => all.extend(files),
@@ -112,6 +127,22 @@ pub fn payload(
 
 fn mode(mode: Option<i32>) -> u32 {
     mode.and_then(|mode| u32::try_from(mode).ok()).unwrap_or(DEFAULT_MODE) & 0o777
+}
+
+/// A token is readable by the pod's user or group alone, where the pod says who that is.
+fn token(
+    source: &ServiceAccountTokenProjection,
+    pod: &Pod,
+    tokens: &Tokens,
+    default: u32,
+) -> Result<Payload, PayloadError> {
+    check_path(&source.path)?;
+    let text = tokens.get(&Wanted::of(source)).ok_or_else(|| PayloadError::NoToken(source.path.clone()))?;
+    let owner = pod.spec.as_ref().and_then(common_user);
+    let context = pod.spec.as_ref().and_then(|spec| spec.security_context.as_ref());
+    let grouped = context.is_some_and(|context| context.fs_group.is_some());
+    let mode = if owner.is_some() || grouped { TOKEN_MODE } else { default };
+    Ok(Payload::from([(source.path.clone(), File { data: Bytes::from(text.clone()), mode, owner })]))
 }
 
 fn config_map(
@@ -153,7 +184,10 @@ fn select(
         return if optional { Ok(Payload::new()) } else { Err(missing) };
     };
     if items.is_empty() {
-        return Ok(data.into_iter().map(|(key, data)| (key, File { data, mode: default })).collect());
+        return Ok(data
+            .into_iter()
+            .map(|(key, data)| (key, File { data, mode: default, owner: None }))
+            .collect());
     }
     let mut files = Payload::new();
     for item in items {
@@ -161,7 +195,7 @@ fn select(
         match data.get(&item.key) {
             Some(data) => {
                 let mode = item.mode.map_or(default, |own| mode(Some(own)));
-                files.insert(item.path.clone(), File { data: data.clone(), mode });
+                files.insert(item.path.clone(), File { data: data.clone(), mode, owner: None });
             }
             None if optional => {}
             None => {
@@ -190,7 +224,7 @@ fn fields(
         };
         let value = value.map_err(|source| PayloadError::Field { path: item.path.clone(), source })?;
         let mode = item.mode.map_or(default, |own| mode(Some(own)));
-        files.insert(item.path.clone(), File { data: Bytes::from(value), mode });
+        files.insert(item.path.clone(), File { data: Bytes::from(value), mode, owner: None });
     }
     Ok(files)
 }
@@ -207,6 +241,10 @@ mod tests {
     use super::*;
 
     fn show(source: &str) -> Result<Vec<String>, PayloadError> {
+        show_to(source, "{}")
+    }
+
+    fn show_to(source: &str, spec: &str) -> Result<Vec<String>, PayloadError> {
         let map: ConfigMap =
             serde_json::from_str(r#"{"data":{"a":"1","b":"2"},"binaryData":{"c":"/w=="}}"#).unwrap();
         let secret: Secret = serde_json::from_str(r#"{"data":{"s":"MQ=="}}"#).unwrap();
@@ -214,9 +252,11 @@ mod tests {
             config_maps: [("m".to_owned(), Arc::new(map))].into(),
             secrets: [("s".to_owned(), Arc::new(secret))].into(),
         };
-        let pod: Pod = serde_json::from_str(r#"{"metadata":{"name":"p","labels":{"x":"y"}}}"#).unwrap();
+        let mut pod: Pod = serde_json::from_str(r#"{"metadata":{"name":"p","labels":{"x":"y"}}}"#).unwrap();
+        pod.spec = serde_json::from_str(spec).unwrap();
+        let tokens = Tokens::from([(Wanted { audience: String::new(), seconds: 3607 }, "abc".to_owned())]);
         let source: VolumeSource = serde_json::from_str(source).unwrap();
-        let files = payload(&source, &pod, &objects, &FieldContext::default()).unwrap()?;
+        let files = payload(&source, &pod, &objects, &tokens, &FieldContext::default()).unwrap()?;
         Ok(files.iter().map(|(path, file)| format!("{path} {:o} {}", file.mode, file.data.len())).collect())
     }
 
@@ -238,6 +278,20 @@ mod tests {
             .unwrap(),
             ["a 644 1", "labels 644 5", "s 644 1"]
         );
+    }
+
+    #[test]
+    fn a_token_is_the_users_and_the_groups() {
+        let source =
+            r#"{"projected":{"sources":[{"serviceAccountToken":{"path":"t","expirationSeconds":3607}}]}}"#;
+        assert_eq!(show(source).unwrap(), ["t 644 3"]);
+        assert_eq!(show_to(source, r#"{"securityContext":{"fsGroup":7}}"#).unwrap(), ["t 600 3"]);
+        let user = r#"{"securityContext":{"runAsUser":7},"containers":[{"name":"c"}]}"#;
+        assert_eq!(show_to(source, user).unwrap(), ["t 600 3"]);
+        let other = source.replace("3607", "600");
+        assert_eq!(show(&other).unwrap_err(), PayloadError::NoToken("t".into()));
+        let bundle = r#"{"projected":{"sources":[{"clusterTrustBundle":{"name":"b","path":"b"}}]}}"#;
+        assert_eq!(show(bundle).unwrap_err(), PayloadError::Unsupported("a projected clusterTrustBundle"));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod cni;
 mod node;
 
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gantry_container_runtime::fake::{Behaviour, Exec, Operation};
@@ -204,6 +205,51 @@ async fn a_missing_config_map_is_waited_for_and_a_change_is_shown() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     panic!("the change never reached the file");
+}
+
+#[tokio::test]
+async fn a_token_is_shown_in_memory_and_asked_for_once() {
+    let node = Node::start();
+    let pod = |account: &str| {
+        format!(
+            r#"{{"serviceAccountName":"{account}","securityContext":{{"fsGroup":{}}},"containers":[{{"name":"web",
+                "image":"web:1","volumeMounts":[{{"name":"v","mountPath":"/v"}}]}}],"volumes":[{{"name":"v",
+                "projected":{{"sources":[{{"serviceAccountToken":{{"path":"token","expirationSeconds":3607}}}},
+                {{"downwardAPI":{{"items":[{{"path":"labels","fieldRef":{{"fieldPath":"metadata.labels"}}}}]}}}}]}}}}]}}"#,
+            std::fs::metadata("/proc/self").unwrap().gid()
+        )
+    };
+    node.create("a", &pod("robot"));
+    node.until_running("a").await;
+    let dir = node.paths().pod("uid-a", "default", "a").secret("v");
+    let token = || std::fs::read_to_string(dir.join("token")).unwrap();
+    assert_eq!(token(), "default/robot for a #1");
+    let mode = std::fs::metadata(dir.join("token")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o640, "the pod's group may read it, nobody else");
+    let mut changed = (*node.cluster.pod("a").unwrap()).clone();
+    changed.metadata.get_or_insert_default().labels.insert("x".into(), "y".into());
+    node.cluster.apply(changed);
+    let labels = dir.join("labels");
+    let shown = async {
+        while std::fs::read_to_string(&labels).unwrap() != "x=\"y\"" {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), shown).await.unwrap();
+    assert_eq!(token(), "default/robot for a #1", "a token that is good is kept");
+
+    node.create("b", &pod("missing"));
+    let told = async {
+        while !node
+            .cluster
+            .events()
+            .iter()
+            .any(|event| event.starts_with("FailedMount: failed to fetch token"))
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), told).await.unwrap();
 }
 
 #[tokio::test]

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use gantry_api::authentication::v1::{TokenRequest, TokenRequestStatus};
 use gantry_api::core::v1::{ConfigMap, ContainerStatus, Pod, PodStatus, Secret, Service};
+use gantry_api::scalars::Time;
 use gantry_container_runtime::fake::FakeRuntime;
 use gantry_container_runtime::{ImageConfig, Runtime};
 use gantry_kubelet::cgroups::Cgroups;
@@ -45,6 +47,7 @@ struct State {
     config_maps: HashMap<String, watch::Sender<Followed<ConfigMap>>>,
     events: Vec<String>,
     status_writes: usize,
+    tokens: usize,
 }
 
 impl FakeCluster {
@@ -147,6 +150,26 @@ impl Cluster for FakeCluster {
     fn secret(&self, _: &str, _: &str) -> Subscription<Secret> {
         let (_, receiver) = watch::channel(Followed::Absent);
         Subscription::new(receiver, CancellationToken::new().drop_guard())
+    }
+
+    async fn token(
+        &self,
+        namespace: &str,
+        account: &str,
+        mut request: TokenRequest,
+    ) -> Result<TokenRequest, Error> {
+        let mut state = self.state.lock();
+        if account == "missing" {
+            return Err(Error::Failed { what: "token".into(), reason: "no such account".into() });
+        }
+        state.tokens += 1;
+        let spec = request.spec.clone().unwrap();
+        let token =
+            format!("{namespace}/{account} for {} #{}", spec.bound_object_ref.unwrap().name, state.tokens);
+        let seconds = Timestamp::now().as_second() + spec.expiration_seconds.unwrap();
+        let expiration_timestamp = Some(Time { seconds, nanos: 0 });
+        request.status = Some(TokenRequestStatus { token, expiration_timestamp });
+        Ok(request)
     }
 
     async fn services(&self, _: &str) -> Vec<Arc<Service>> {

@@ -10,12 +10,15 @@ use gantry_pod_network::{PodNetwork, PodRef, SandboxSpec};
 use tokio_util::sync::CancellationToken;
 
 use super::message::{Connected, Trouble};
+use crate::container::env::Objects;
 use crate::container::fields::FieldContext;
 use crate::container::ports::host_ports;
 use crate::host::Host;
 use crate::paths::PodPaths;
 use crate::pod::actor::references::Followed;
+use crate::pod::actor::tokens::Held;
 use crate::starts::Phases;
+use crate::volumes::tokens::Tokens;
 use crate::volumes::{atomic, dns, hosts, payload, setup};
 
 /// Everything a pod's tasks need to know.
@@ -25,6 +28,7 @@ pub(super) struct Job {
     pub(super) pod: Arc<Pod>,
     pub(super) paths: PodPaths,
     pub(super) references: Arc<Followed>,
+    pub(super) tokens: Arc<Held>,
     /// Cancelled when the pod is to end.
     pub(super) stop: CancellationToken,
 }
@@ -130,26 +134,39 @@ fn mount_failed(message: String) -> Trouble {
 
 /// Makes all volumes; answers with where each is.
 pub(super) async fn volumes(job: Job) -> Result<BTreeMap<String, PathBuf>, Trouble> {
-    let objects = job.unless_stopped(job.references.objects()).await?;
+    let shown = shown(&job).await?;
     // Fields that need the pod's address are filled in again once it is known.
     let context = job.host.field_context(&[]);
-    blocking(move || make_volumes(&job, &objects, &context)).await
+    blocking(move || make_volumes(&job, &shown, &context)).await
 }
 
 /// Writes the volumes that show objects anew.
 pub(super) async fn refresh(job: Job, addresses: Vec<IpAddr>) -> Result<(), Trouble> {
-    let objects = job.unless_stopped(job.references.objects()).await?;
+    let shown = shown(&job).await?;
     let context = job.host.field_context(&addresses);
     blocking(move || {
         let spec = job.pod.spec.clone().unwrap_or_default();
         for volume in &spec.volumes {
             if let Some(source) = &volume.volume_source {
-                show(&job, &volume.name, source, &objects, &context)?;
+                show(&job, &volume.name, source, &shown, &context)?;
             }
         }
         Ok(())
     })
     .await
+}
+
+/// What volumes show: the objects that the pod refers to, and its tokens.
+struct Shown {
+    objects: Objects,
+    tokens: Tokens,
+}
+
+async fn shown(job: &Job) -> Result<Shown, Trouble> {
+    let tokens = job.tokens.obtain(job.host.cluster.as_ref(), &job.pod);
+    let both = async { tokio::join!(job.references.objects(), tokens) };
+    let (objects, tokens) = job.unless_stopped(both).await?;
+    Ok(Shown { objects, tokens: tokens.map_err(mount_failed)? })
 }
 
 async fn blocking<T: Send + 'static>(
@@ -163,7 +180,7 @@ async fn blocking<T: Send + 'static>(
 
 fn make_volumes(
     job: &Job,
-    objects: &crate::container::env::Objects,
+    all: &Shown,
     context: &FieldContext,
 ) -> Result<BTreeMap<String, PathBuf>, Trouble> {
     let spec = job.pod.spec.clone().unwrap_or_default();
@@ -173,7 +190,7 @@ fn make_volumes(
     std::fs::create_dir_all(root).map_err(|error| mount_failed(format!("{}: {error}", root.display())))?;
     for volume in &spec.volumes {
         let shown = match &volume.volume_source {
-            Some(source) => show(job, &volume.name, source, objects, context)?,
+            Some(source) => show(job, &volume.name, source, all, context)?,
             None => None,
         };
         let path = match shown {
@@ -228,12 +245,14 @@ fn show(
     job: &Job,
     name: &str,
     source: &VolumeSource,
-    objects: &crate::container::env::Objects,
+    all: &Shown,
     context: &FieldContext,
 ) -> Result<Option<PathBuf>, Trouble> {
     let failed =
         |error: String| mount_failed(format!("MountVolume.SetUp failed for volume {name:?}: {error}"));
-    let Some(files) = payload::payload(source, &job.pod, objects, context) else { return Ok(None) };
+    let Some(files) = payload::payload(source, &job.pod, &all.objects, &all.tokens, context) else {
+        return Ok(None);
+    };
     let files = files.map_err(|error| failed(error.to_string()))?;
     let path = if is_secret(source) { job.paths.secret(name) } else { job.paths.volume(name) };
     atomic::write(&path, &files, group(job)).map_err(|error| failed(error.to_string()))?;
@@ -243,5 +262,9 @@ fn show(
 /// Whether a volume's files are to stay in memory.
 fn is_secret(source: &VolumeSource) -> bool {
     source.secret.is_some()
-        || source.projected.iter().flat_map(|projected| &projected.sources).any(|part| part.secret.is_some())
+        || source
+            .projected
+            .iter()
+            .flat_map(|projected| &projected.sources)
+            .any(|part| part.secret.is_some() || part.service_account_token.is_some())
 }
