@@ -8,6 +8,7 @@ mod limits;
 mod namespaces;
 mod node_restriction;
 mod plugins;
+mod pod_security;
 mod pods;
 mod priority;
 mod protection;
@@ -72,8 +73,15 @@ impl Verbs {
     /// Asks of a new object, complete and valid, what others ask of it.
     pub(crate) async fn check_new(&self, object: &dyn Object) -> Result<(), ApiError> {
         let limits = self.settings().plugins.has(plugins::LIMIT_RANGER);
-        if let Some(pod) = object.downcast_ref::<Pod>().filter(|_| limits) {
-            self.check_pod_limits(pod)
+        let security = self.settings().plugins.has(plugins::POD_SECURITY);
+        if let Some(namespace) = object.downcast_ref::<Namespace>().filter(|_| security) {
+            return pod_security::check_labels(namespace, None);
+        }
+        if let Some(pod) = object.downcast_ref::<Pod>() {
+            if limits {
+                self.check_pod_limits(pod)?;
+            }
+            if security { self.check_pod_security(pod).await } else { Ok(()) }
         } else if let Some(claim) = object.downcast_ref::<PersistentVolumeClaim>().filter(|_| limits) {
             self.check_claim_limits(claim)
         } else if let Some(class) = object.downcast_ref::<PriorityClass>() {
@@ -88,11 +96,20 @@ impl Verbs {
         if let Some(class) = object.downcast_ref::<PriorityClass>() {
             return self.check_default_priority(class).await;
         }
-        if let (Some(pod), Some(old)) = (object.downcast_ref::<Pod>(), old.downcast_ref::<Pod>())
-            && self.settings().plugins.has(plugins::SERVICE_ACCOUNT)
-            && service_account::gets_containers(pod, old)
+        let plugins = &self.settings().plugins;
+        if let (Some(new), Some(old)) = (object.downcast_ref::<Namespace>(), old.downcast_ref::<Namespace>())
+            && plugins.has(plugins::POD_SECURITY)
         {
-            return self.check_ephemeral_secrets(pod).await;
+            return pod_security::check_labels(new, Some(old));
+        }
+        let (Some(pod), Some(old)) = (object.downcast_ref::<Pod>(), old.downcast_ref::<Pod>()) else {
+            return Ok(());
+        };
+        if plugins.has(plugins::SERVICE_ACCOUNT) && service_account::gets_containers(pod, old) {
+            self.check_ephemeral_secrets(pod).await?;
+        }
+        if plugins.has(plugins::POD_SECURITY) && pod_security::matters(pod, old) {
+            self.check_pod_security(pod).await?;
         }
         Ok(())
     }

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 /// The plugins that this server has, in upstream's order. All are on unless they are switched off.
-const AVAILABLE: [&str; 12] = [
+const AVAILABLE: [&str; 13] = [
     NAMESPACE_LIFECYCLE,
     LIMIT_RANGER,
     SERVICE_ACCOUNT,
     NODE_RESTRICTION,
+    POD_SECURITY,
     PRIORITY,
     DEFAULT_TOLERATION_SECONDS,
     STORAGE_PROTECTION,
@@ -22,6 +23,7 @@ pub(crate) const NAMESPACE_LIFECYCLE: &str = "NamespaceLifecycle";
 pub(crate) const LIMIT_RANGER: &str = "LimitRanger";
 pub(crate) const SERVICE_ACCOUNT: &str = "ServiceAccount";
 pub(crate) const NODE_RESTRICTION: &str = "NodeRestriction";
+pub(crate) const POD_SECURITY: &str = "PodSecurity";
 pub(crate) const PRIORITY: &str = "Priority";
 pub(crate) const DEFAULT_TOLERATION_SECONDS: &str = "DefaultTolerationSeconds";
 pub(crate) const STORAGE_PROTECTION: &str = "StorageObjectInUseProtection";
@@ -42,7 +44,7 @@ const FIXED: [&str; 6] = [
 ];
 
 /// Upstream's other plugins: known by name, and not in this server.
-const UNAVAILABLE: [&str; 25] = [
+const UNAVAILABLE: [&str; 24] = [
     "AlwaysAdmit",
     "NamespaceAutoProvision",
     "NamespaceExists",
@@ -50,7 +52,6 @@ const UNAVAILABLE: [&str; 25] = [
     "TaintNodesByCondition",
     "AlwaysPullImages",
     "ImagePolicyWebhook",
-    "PodSecurity",
     "PodNodeSelector",
     "PodTolerationRestriction",
     "EventRateLimit",

@@ -28,6 +28,7 @@ mod openapi;
 mod overload;
 mod patches;
 mod pki;
+mod pod_security;
 mod policies;
 mod protobuf;
 mod proxy;
