@@ -13,6 +13,7 @@ mod merge;
 mod owners;
 mod scale;
 mod set;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod tree;

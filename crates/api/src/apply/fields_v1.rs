@@ -189,7 +189,8 @@ impl<'de> Visitor<'de> for Node {
         if self.depth > MAX_DEPTH {
             return Err(A::Error::custom(format!("the set is nested more than {MAX_DEPTH} levels deep")));
         }
-        let (mut itself, mut set, mut empty) = (false, Set::new(), true);
+        let (mut itself, mut empty) = (false, true);
+        let (mut members, mut children) = (Vec::new(), Vec::new());
         while let Some(step) = entries.next_key_seed(Key)? {
             empty = false;
             match step {
@@ -200,14 +201,14 @@ impl<'de> Visitor<'de> for Node {
                 Some(element) => {
                     let (member, below) = entries.next_value_seed(Node { depth: self.depth + 1 })?;
                     if member {
-                        set.insert_member(element.clone());
+                        members.push(element.clone());
                     }
-                    set.insert_child(element, below);
+                    children.push((element, below));
                 }
             }
         }
         // A node without anything is in the set; one with something is if it says so.
-        Ok((itself || empty, set))
+        Ok((itself || empty, Set::from_parts(members, children)))
     }
 }
 

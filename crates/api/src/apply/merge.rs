@@ -1,9 +1,12 @@
 //! Merging a configuration into an object, and taking fields out of it.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::element::Element;
 use super::set::Set;
+use super::steps::Steps;
 use super::tree::element;
 use crate::schema::shape::{Items, Type};
 
@@ -34,7 +37,7 @@ fn merged(live: Option<&Value>, config: Option<&Value>, of: &Type) -> Option<Val
                     out.insert(name.clone(), value);
                 }
             }
-            (!out.is_empty()).then(|| Value::Object(out))
+            (!out.is_empty()).then_some(Value::Object(out))
         }
         Type::List { of, items } => {
             let list = |value: Option<&Value>| {
@@ -45,7 +48,7 @@ fn merged(live: Option<&Value>, config: Option<&Value>, of: &Type) -> Option<Val
                 return leaf();
             }
             let out = merged_items(&old, &new, of, items);
-            (!out.is_empty()).then(|| Value::Array(out))
+            (!out.is_empty()).then_some(Value::Array(out))
         }
         _ => leaf(),
     }
@@ -53,56 +56,65 @@ fn merged(live: Option<&Value>, config: Option<&Value>, of: &Type) -> Option<Val
 
 static ANY: Type = Type::Any;
 
-/// An item with what tells it apart.
-type Item<'a> = (Element, &'a Value);
-
-fn steps<'a>(list: &'a [Value], of: &Type, items: &Items) -> Vec<Item<'a>> {
-    list.iter().filter_map(|item| Some((element(&item, of, items).ok()?, item))).collect()
+/// The items of a list with what tells them apart.
+struct List<'a> {
+    items: Vec<&'a Value>,
+    steps: Steps,
 }
 
-/// The only item of a step; what is there twice cannot be merged.
-fn only<'a>(items: &[Item<'a>], step: &Element) -> Option<&'a Value> {
-    let mut same = items.iter().filter(|(other, _)| other == step);
-    let first = same.next()?;
-    same.next().is_none().then_some(first.1)
+impl<'a> List<'a> {
+    fn new(list: &'a [Value], of: &Type, items: &Items) -> Self {
+        let known = list.iter().filter_map(|item| Some((item, element(&item, of, items).ok()?)));
+        let (items, steps) = known.unzip();
+        Self { items, steps: Steps::new(steps) }
+    }
+
+    fn get(&self, at: usize) -> Option<(&Element, &'a Value)> {
+        Some((self.steps.get(at)?, self.items.get(at)?))
+    }
+
+    /// The only item of a step; what is there twice cannot be merged.
+    fn only(&self, step: &Element) -> Option<&'a Value> {
+        let [at] = self.steps.places(step) else { return None };
+        self.items.get(*at).copied()
+    }
 }
 
 /// Items of both lists: shared ones in the configuration's order, and the object's own ones where they were.
 fn merged_items(live: &[Value], config: &[Value], of: &Type, items: &Items) -> Vec<Value> {
-    let (old, new) = (steps(live, of, items), steps(config, of, items));
-    let is_in = |items: &[Item<'_>], step: &Element| items.iter().any(|(other, _)| other == step);
-    let mut shared = new.iter().map(|(step, _)| step).filter(|step| is_in(&old, step));
+    let (old, new) = (List::new(live, of, items), List::new(config, of, items));
+    let mut shared = new.steps.iter().filter(|step| old.steps.has(step));
     let mut next_shared = shared.next();
-    let mut done: Vec<&Element> = Vec::new();
-    let mut out = Vec::with_capacity(old.len().max(new.len()));
+    let mut done: BTreeSet<&Element> = BTreeSet::new();
+    let mut out = Vec::with_capacity(old.steps.len().max(new.steps.len()));
     let (mut at_old, mut at_new) = (0, 0);
-    while at_old < old.len() || at_new < new.len() {
+    while at_old < old.steps.len() || at_new < new.steps.len() {
         if let (Some((step, _)), Some((wanted, item))) = (old.get(at_old), new.get(at_new)) {
             if step == wanted {
-                done.push(step);
-                out.extend(merged(only(&old, step), Some(item), of));
+                done.insert(step);
+                out.extend(merged(old.only(step), Some(item), of));
                 (at_old, at_new, next_shared) = (at_old + 1, at_new + 1, shared.next());
                 continue;
             }
-            if is_in(&new, step) && next_shared.is_some_and(|shared| shared != step) {
+            if new.steps.has(step) && next_shared.is_some_and(|shared| shared != step) {
                 // Its turn comes where the configuration has it.
                 at_old += 1;
                 continue;
             }
         }
         if let Some((step, item)) = old.get(at_old) {
-            if !is_in(&new, step) {
+            if !new.steps.has(step) {
                 out.extend(merged(Some(item), None, of));
                 at_old += 1;
                 continue;
             }
-            if done.contains(&step) {
+            if done.contains(step) {
                 at_old += 1;
             }
         }
         if let Some((step, item)) = new.get(at_new) {
-            done.push(step);
-            out.extend(merged(only(&old, step), Some(item), of));
+            done.insert(step);
+            out.extend(merged(old.only(step), Some(item), of));
             at_new += 1;
             if next_shared == Some(step) {
                 next_shared = shared.next();

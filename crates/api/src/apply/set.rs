@@ -166,14 +166,27 @@ impl Set {
         set
     }
 
+    /// The set of these children, in any order and perhaps several times.
+    pub(super) fn from_parts(members: Vec<Element>, children: Vec<(Element, Set)>) -> Self {
+        let (mut all, mut rest) = (members, children);
+        all.sort();
+        all.dedup();
+        rest.retain(|(_, below)| !below.is_empty());
+        rest.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut set = Self { members: all, children: Vec::with_capacity(rest.len()) };
+        rest.into_iter().for_each(|(element, below)| set.insert_child(element, below));
+        set
+    }
+
     /// Adds what is in another set.
     pub fn add(&mut self, other: Self) {
         if self.is_empty() {
             *self = other;
-            return;
+        } else if !other.is_empty() {
+            let mine = std::mem::take(self);
+            let members = mine.members.into_iter().chain(other.members).collect();
+            *self = Self::from_parts(members, mine.children.into_iter().chain(other.children).collect());
         }
-        other.members.into_iter().for_each(|element| self.insert_member(element));
-        other.children.into_iter().for_each(|(element, below)| self.insert_child(element, below));
     }
 
     /// Takes away what is in another set, path by path.

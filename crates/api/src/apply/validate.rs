@@ -1,5 +1,6 @@
 //! Whether an applied configuration has the shape of its kind.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -97,7 +98,7 @@ impl Problems {
         let Some(list) = value.as_array() else {
             return self.add(path, &format!("expected list, got {}", received(value)));
         };
-        let mut seen: Vec<Element> = Vec::new();
+        let mut seen: BTreeSet<Element> = BTreeSet::new();
         for (index, item) in list.iter().enumerate() {
             let step = match items {
                 Items::Atomic => Element::Index(i64::try_from(index).unwrap_or(i64::MAX)),
@@ -107,11 +108,8 @@ impl Problems {
                     Err(problem) => return self.add(path, &format!("element {index}: {problem}")),
                 },
             };
-            if !matches!(items, Items::Atomic) {
-                if seen.contains(&step) {
-                    self.add(path, &format!("duplicate entries for key {step}"));
-                }
-                seen.push(step.clone());
+            if !matches!(items, Items::Atomic) && !seen.insert(step.clone()) {
+                self.add(path, &format!("duplicate entries for key {step}"));
             }
             path.push(step);
             self.check(item, of, path);

@@ -3,6 +3,7 @@
 use super::element::Element;
 use super::fields_v1::top_fields;
 use super::set::Set;
+use super::steps::Steps;
 use super::tree::{Entry, Tree, children, element};
 use crate::schema::shape::{Items, Type};
 
@@ -33,16 +34,23 @@ pub(super) fn fields<T: Tree>(value: &T, of: &Type) -> Set {
 
 fn add_items<T: Tree>(value: &T, of: &Type, items: &Items, set: &mut Set) {
     let values = value.items().unwrap_or_default();
-    let steps: Vec<_> = values.iter().map(|item| element(item, of, items).ok()).collect();
-    for (step, item) in steps.iter().zip(&values) {
-        let Some(step) = step else { continue };
+    let (known, steps) = steps(&values, of, items);
+    for (step, places) in steps.groups() {
         set.insert_member(step.clone());
         // Of what is there twice, only that it is there can be said.
-        let twice = steps.iter().flatten().filter(|other| *other == step).nth(1).is_some();
-        if !twice && !ends_at(item, of) {
-            set.insert_child(step.clone(), fields(item, of));
+        if let [at] = places
+            && !ends_at(known[*at], of)
+        {
+            set.insert_child(step.clone(), fields(known[*at], of));
         }
     }
+}
+
+/// The items that can be told apart, and by which steps.
+fn steps<'a, T: Tree>(values: &'a [T], of: &Type, items: &Items) -> (Vec<&'a T>, Steps) {
+    let known = values.iter().filter_map(|item| Some((item, element(item, of, items).ok()?)));
+    let (known, steps) = known.unzip();
+    (known, Steps::new(steps))
 }
 
 /// Whether a walk ends at values of this type.
@@ -226,23 +234,11 @@ fn compare_entries<T: Tree>(
 }
 
 fn compare_items<T: Tree>(before: &[T], after: &[T], of: &Type, items: &Items, comparison: &mut Comparison) {
-    // The items of each step, in the order in which the steps first occur.
-    let mut steps: Vec<(Element, Vec<&T>, Vec<&T>)> = Vec::with_capacity(before.len().max(after.len()));
-    for (list, is_new) in [(before, false), (after, true)] {
-        for item in list {
-            let Ok(step) = element(item, of, items) else { continue };
-            let at = match steps.iter().position(|(other, ..)| *other == step) {
-                Some(at) => at,
-                None => {
-                    steps.push((step, Vec::new(), Vec::new()));
-                    steps.len() - 1
-                }
-            };
-            let (_, old, new) = &mut steps[at];
-            if is_new { new.push(item) } else { old.push(item) }
-        }
-    }
-    for (step, old, new) in steps {
+    let ((before, old_steps), (after, new_steps)) = (steps(before, of, items), steps(after, of, items));
+    let new_only = new_steps.groups().filter(|(step, _)| !old_steps.has(step));
+    for (step, _) in old_steps.groups().chain(new_only) {
+        let old: Vec<&T> = old_steps.places(step).iter().map(|at| before[*at]).collect();
+        let new: Vec<&T> = new_steps.places(step).iter().map(|at| after[*at]).collect();
         let mut differences = Comparison::default();
         let change = match (old.as_slice(), new.as_slice()) {
             ([] | [_], [] | [_]) => below(old.first().copied(), new.first().copied(), of, &mut differences),
@@ -254,20 +250,20 @@ fn compare_items<T: Tree>(before: &[T], after: &[T], of: &Type, items: &Items, c
             ([_, _, ..], rest) => {
                 if let Some(one) = rest.first() {
                     let change = below(None, Some(*one), of, &mut differences);
-                    comparison.enter(&step, change, std::mem::take(&mut differences));
+                    comparison.enter(step, change, std::mem::take(&mut differences));
                 }
                 Change::Removed
             }
             (rest, _) => {
                 if let Some(one) = rest.first() {
                     let change = below(Some(*one), None, of, &mut differences);
-                    comparison.enter(&step, change, std::mem::take(&mut differences));
+                    comparison.enter(step, change, std::mem::take(&mut differences));
                 }
                 Change::Added
             }
         };
         if change != Change::None || !differences.is_empty() {
-            comparison.enter(&step, change, differences);
+            comparison.enter(step, change, differences);
         }
     }
 }

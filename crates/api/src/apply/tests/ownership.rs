@@ -142,7 +142,7 @@ fn owners_are_taken_away_on_purpose_alone() {
     assert_eq!(map.managers(), ["one Update", "two Update"]);
     // What cannot be read is not taken over.
     map.update("two", |value| {
-        value["metadata"]["managedFields"] = json!([{"manager": "x", "operation": "Steal"}])
+        value["metadata"]["managedFields"] = json!([{"manager": "x", "operation": "Steal"}]);
     });
     assert_eq!(map.managers(), ["one Update", "two Update"]);
     let writer = map.writer("two", "");

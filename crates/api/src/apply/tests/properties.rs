@@ -58,7 +58,7 @@ proptest! {
         prop_assert!(a.paths().iter().chain(&b.paths()).all(|path| both.has(path)));
         let common = a.intersection(&b);
         prop_assert!(common.paths().iter().all(|path| a.has(path) && b.has(path)));
-        prop_assert_eq!(a.difference(&b).union(&common), a.clone());
+        prop_assert_eq!(&a.difference(&b).union(&common), &a);
         prop_assert!(a.difference(&b).paths().iter().all(|path| !b.has(path)));
         prop_assert_eq!(both.paths().len() + common.paths().len(), a.paths().len() + b.paths().len());
         let mut nothing = a.clone();
@@ -70,7 +70,7 @@ proptest! {
     fn applying_twice_changes_nothing(one in containers(), two in containers()) {
         let mut written = Written::new("", "Pod");
         written.apply("one", &pod(one.clone()), false).unwrap();
-        written.apply("two", &pod(two.clone()), true).unwrap();
+        written.apply("two", &pod(two), true).unwrap();
         written.apply("one", &pod(one.clone()), true).unwrap();
         let (content, fields) = (written.content(), written.fields("one", "Apply"));
         written.apply("one", &pod(one), false).unwrap();
