@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gantry_api::apps::v1::{Deployment, ReplicaSet};
 use gantry_api::coordination::v1::Lease;
-use gantry_api::core::v1::{Endpoints, Node, PersistentVolumeClaim, Service};
+use gantry_api::core::v1::{Endpoints, Namespace, Node, PersistentVolumeClaim, Service};
 use gantry_api::discovery::v1::EndpointSlice;
 use gantry_api::policy::v1::PodDisruptionBudget;
 use gantry_api::{Resource, selector};
@@ -62,6 +62,8 @@ pub struct Context {
     pub deployments: Informer<Deployment>,
     /// ReplicaSets, by controller.
     pub replica_sets: Informer<ReplicaSet>,
+    /// Namespaces.
+    pub namespaces: Informer<Namespace>,
     /// Services.
     pub services: Informer<Service>,
     /// EndpointSlices, by service.
@@ -113,6 +115,7 @@ impl Context {
             replica_sets: lean::<ReplicaSet>(&client)
                 .index(owned::BY_CONTROLLER, owned::index)
                 .spawn(stop.clone()),
+            namespaces: lean(&client).spawn(stop.clone()),
             services: lean(&client).spawn(stop.clone()),
             endpoint_slices: lean::<EndpointSlice>(&client)
                 .index(BY_SERVICE, |slice| {
@@ -139,6 +142,7 @@ impl Context {
             ("pods", self.pods.has_synced()),
             ("deployments", self.deployments.has_synced()),
             ("replicasets", self.replica_sets.has_synced()),
+            ("namespaces", self.namespaces.has_synced()),
             ("services", self.services.has_synced()),
             ("endpointslices", self.endpoint_slices.has_synced()),
             ("endpoints", self.endpoints.has_synced()),

@@ -11,6 +11,7 @@ mod config;
 mod context;
 pub mod deployment;
 pub mod disruption;
+mod each_namespace;
 pub mod endpoints;
 pub mod endpointslice;
 pub mod garbagecollector;

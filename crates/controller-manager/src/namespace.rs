@@ -7,7 +7,7 @@ use gantry_api::convert::stored_kind;
 use gantry_api::core::v1::Namespace;
 use gantry_api::meta::v1::{DeleteOptions, ListOptions};
 use gantry_api::{Kind, Resource, registry};
-use gantry_client::{Informer, ObjectKey, WorkQueue, controller};
+use gantry_client::{ObjectKey, WorkQueue, controller};
 use jiff::Timestamp;
 use tracing::info;
 
@@ -25,9 +25,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Runs the controller until the context's end.
 pub async fn run(context: &Context) {
     let queue = WorkQueue::new("namespace");
-    let informer = Informer::<Namespace>::builder(&context.client).spawn(context.stop.clone());
     let namespaces = queue.clone();
-    informer.on_event(move |event| {
+    context.namespaces.on_event(move |event| {
         if let Some(namespace) = event.object()
             && is_leaving(namespace)
         {
@@ -36,9 +35,7 @@ pub async fn run(context: &Context) {
     });
     let shutdown = queue.clone();
     tokio::join!(
-        controller::run(queue, context.options.concurrent_namespace_syncs, |key| sync(
-            context, &informer, key
-        )),
+        controller::run(queue, context.options.concurrent_namespace_syncs, |key| sync(context, key)),
         async {
             context.stop.cancelled().await;
             shutdown.shutdown();
@@ -52,12 +49,9 @@ fn is_leaving(namespace: &Namespace) -> bool {
     namespace.meta().deletion_timestamp.is_some() && held
 }
 
-async fn sync(
-    context: &Context,
-    informer: &Informer<Namespace>,
-    key: ObjectKey,
-) -> Result<Option<Duration>, Error> {
-    let Some(namespace) = informer.store().get_key(&key).filter(|namespace| is_leaving(namespace)) else {
+async fn sync(context: &Context, key: ObjectKey) -> Result<Option<Duration>, Error> {
+    let Some(namespace) = context.namespaces.store().get_key(&key).filter(|namespace| is_leaving(namespace))
+    else {
         return Ok(None);
     };
     // What cannot be seen cannot be deleted: without the custom resources the namespace stays.
@@ -72,7 +66,7 @@ async fn sync(
     if let Some(conditions) = conditions {
         next.status.get_or_insert_default().conditions = conditions;
         next = namespaces.update_status(&next).await?;
-        informer.note(next.clone());
+        context.namespaces.note(next.clone());
     }
     if !is_empty {
         return Ok(Some(AGAIN));

@@ -1,14 +1,13 @@
 //! The ConfigMap `kube-root-ca.crt` of each namespace: what verifies the API server's certificate, for its pods.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use gantry_api::Resource;
 use gantry_api::core::v1::{ConfigMap, Namespace};
 use gantry_api::meta::v1::ObjectMeta;
-use gantry_client::{Informer, ObjectKey, WorkQueue, controller};
 
-use crate::{Context, Error};
+use crate::Context;
+use crate::each_namespace::{self, Action};
 
 /// The name of the ConfigMap, and its key.
 const NAME: &str = "kube-root-ca.crt";
@@ -18,8 +17,6 @@ const DESCRIPTION: &str = "kubernetes.io/description";
 const TEXT: &str = "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints \
                     such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across \
                     distributions of Kubernetes clusters.";
-/// How many namespaces are looked at side by side.
-const WORKERS: usize = 2;
 
 /// Runs the controller until the context's end.
 pub async fn run(context: &Context) {
@@ -29,79 +26,18 @@ pub async fn run(context: &Context) {
         );
         return;
     };
-    let queue = WorkQueue::new("root_ca_certificate_publisher");
-    let namespaces = Informer::<Namespace>::builder(&context.client).spawn(context.stop.clone());
-    let maps = Informer::<ConfigMap>::builder(&context.client)
-        .field_selector(&format!("metadata.name={NAME}"))
-        .spawn(context.stop.clone());
-    let changed = queue.clone();
-    namespaces.on_event(move |event| {
-        if let Some(namespace) = event.object() {
-            changed.add(ObjectKey::of(&**namespace));
-        }
-    });
-    let written = queue.clone();
-    maps.on_event(move |event| {
-        if let Some(map) = event.object() {
-            written.add(ObjectKey::new("", map.namespace()));
-        }
-    });
-    // A ConfigMap that is not known yet would be made again, and refused.
-    if !maps.synced().await {
-        return;
-    }
-    let shutdown = queue.clone();
-    let work = controller::run(queue, WORKERS, |key| sync(context, authority, &namespaces, &maps, key));
-    tokio::join!(work, async {
-        context.stop.cancelled().await;
-        shutdown.shutdown();
-    });
-}
-
-async fn sync(
-    context: &Context,
-    authority: &str,
-    namespaces: &Informer<Namespace>,
-    maps: &Informer<ConfigMap>,
-    key: ObjectKey,
-) -> Result<Option<Duration>, Error> {
-    let Some(namespace) = namespaces.store().get_key(&key) else { return Ok(None) };
-    let current = maps.store().get(&key.name, NAME);
-    let api = context.client.api::<ConfigMap>(&key.name);
-    let written = match reconcile(&namespace, current.as_deref(), authority) {
-        None => return Ok(None),
-        Some(Action::Create(map)) => api.create(&map).await,
-        Some(Action::Update(map)) => api.update(&map).await,
-    };
-    match written {
-        Ok(map) => {
-            maps.note(map);
-            Ok(None)
-        }
-        // Somebody else was faster, or the namespace is going.
-        Err(error)
-            if error.is_already_exists() || error.is_not_found() || error.is_namespace_terminating() =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// What is to be written.
-#[derive(Debug, PartialEq)]
-enum Action {
-    Create(ConfigMap),
-    Update(ConfigMap),
+    each_namespace::run(context, "root_ca_certificate_publisher", NAME, |namespace, current| {
+        reconcile(namespace, current, authority)
+    })
+    .await;
 }
 
 /// What the namespace lacks.
-fn reconcile(namespace: &Namespace, current: Option<&ConfigMap>, authority: &str) -> Option<Action> {
-    let leaves = namespace.meta().deletion_timestamp.is_some()
-        || namespace.status.as_ref().is_some_and(|status| status.phase == "Terminating");
-    if leaves {
-        return None;
-    }
+fn reconcile(
+    namespace: &Namespace,
+    current: Option<&ConfigMap>,
+    authority: &str,
+) -> Option<Action<ConfigMap>> {
     let data = BTreeMap::from([(KEY.to_owned(), authority.to_owned())]);
     let Some(current) = current else {
         let metadata = Some(ObjectMeta {
@@ -131,19 +67,18 @@ mod tests {
 
     use super::*;
 
-    fn namespace(phase: &str) -> Namespace {
-        serde_json::from_value(json!({"metadata": {"name": "a"}, "status": {"phase": phase}})).unwrap()
+    fn namespace() -> Namespace {
+        serde_json::from_value(json!({"metadata": {"name": "a"}})).unwrap()
     }
 
     #[test]
     fn each_namespace_has_the_authority() {
-        let Some(Action::Create(made)) = reconcile(&namespace("Active"), None, "PEM") else {
+        let Some(Action::Create(made)) = reconcile(&namespace(), None, "PEM") else {
             panic!("it is made");
         };
         assert_eq!((made.namespace(), made.name(), made.data[KEY].as_str()), ("a", NAME, "PEM"));
         assert!(made.meta().annotations[DESCRIPTION].starts_with("Contains a CA bundle"));
-        assert_eq!(reconcile(&namespace("Active"), Some(&made), "PEM"), None);
-        assert_eq!(reconcile(&namespace("Terminating"), None, "PEM"), None);
+        assert_eq!(reconcile(&namespace(), Some(&made), "PEM"), None);
     }
 
     #[test]
@@ -153,13 +88,13 @@ mod tests {
             "metadata": {"name": NAME, "namespace": "a", "annotations": {DESCRIPTION: "mine", "x": "y"}},
             "data": {KEY: "other", "more": "z"}
         }));
-        let Some(Action::Update(new)) = reconcile(&namespace("Active"), Some(&changed), "PEM") else {
+        let Some(Action::Update(new)) = reconcile(&namespace(), Some(&changed), "PEM") else {
             panic!("it is written");
         };
         assert_eq!(new.data, BTreeMap::from([(KEY.to_owned(), "PEM".to_owned())]));
         assert_eq!(new.meta().annotations[DESCRIPTION], "mine");
         let bare = map(json!({"metadata": {"name": NAME, "namespace": "a"}, "data": {KEY: "PEM"}}));
-        let Some(Action::Update(new)) = reconcile(&namespace("Active"), Some(&bare), "PEM") else {
+        let Some(Action::Update(new)) = reconcile(&namespace(), Some(&bare), "PEM") else {
             panic!("it gets its description");
         };
         assert!(new.meta().annotations.contains_key(DESCRIPTION));
