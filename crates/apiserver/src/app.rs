@@ -7,6 +7,7 @@ use gantry_store::Store;
 use gantry_telemetry::health::Checks;
 use tokio_util::sync::CancellationToken;
 
+use crate::aggregation::Registration;
 use crate::authorization::Authorizer;
 use crate::authorization::bootstrap::{Defaults, TableError};
 use crate::bootstrap;
@@ -61,6 +62,7 @@ pub struct App {
     authenticator: Arc<Authenticator>,
     defaults: Arc<Defaults>,
     flow: Arc<Flow>,
+    registration: Arc<Registration>,
     /// Whether requests are treated by their priority levels; by their mere number if not.
     fair: bool,
     limits: (usize, usize),
@@ -86,6 +88,7 @@ impl App {
         let file =
             options.token_auth_file.as_deref().map(StaticTokens::load).transpose()?.unwrap_or_default();
         let limits = (options.max_requests_inflight, options.max_mutating_requests_inflight);
+        let registration = Registration::new(Arc::clone(&verbs));
         let flow = Flow::new(Arc::clone(&verbs), options.concurrency());
         let authenticator = Arc::new(Authenticator::new(Arc::clone(&verbs), issuer, file));
         Ok(Self {
@@ -96,6 +99,7 @@ impl App {
             authenticator,
             defaults,
             flow,
+            registration,
             fair: options.enable_priority_and_fairness,
             limits,
             keys: options.service_account_jwks_uri.clone(),
@@ -111,7 +115,7 @@ impl App {
     /// The server's checks: for `/readyz` here, and for the service manager.
     #[must_use]
     pub fn checks(&self) -> Checks {
-        readiness::checks(&self.verbs, &self.authorizer, &self.flow, self.fair)
+        readiness::checks(&self.verbs, &self.authorizer, &self.flow, self.fair, &self.registration)
     }
 
     /// Serves until `stop`, then drains.
@@ -127,7 +131,12 @@ impl App {
         let verbs = Arc::clone(&self.verbs);
         let rest = rest::Rest::new(verbs, self.nodes, checks, fair.clone(), self.keys, stop.clone());
         let authorizer = Arc::clone(&self.authorizer);
-        let service = pipeline::wrap(Split::new(grpc, rest), authorizer, self.authenticator, concurrency);
+        let service = pipeline::wrap(
+            Split::new(grpc, rest),
+            authorizer,
+            self.authenticator,
+            concurrency,
+        );
         // The caches and the store outlive the drain: requests under way still need them.
         let end = CancellationToken::new();
         let caches = tokio::spawn(Arc::clone(&self.verbs).run(end.clone()));
@@ -144,10 +153,16 @@ impl App {
             };
             tokio::join!(following, flow.maintain(stopping.clone()));
         });
+        let (registration, stopping) = (self.registration, stop.clone());
+        let registering = tokio::spawn(async move { registration.run(stopping).await });
         self.server.run(service, stop).await;
         end.cancel();
-        for (what, task) in [("bootstrap", bootstrap), ("priority levels", levels), ("watch caches", caches)]
-        {
+        for (what, task) in [
+            ("bootstrap", bootstrap),
+            ("priority levels", levels),
+            ("registration", registering),
+            ("watch caches", caches),
+        ] {
             if let Err(error) = task.await {
                 tracing::error!(%error, what, "a background task ended badly");
             }

@@ -1,6 +1,7 @@
 //! The API server: gRPC and REST over one implementation of every verb.
 
 pub mod admission;
+mod aggregation;
 pub mod app;
 mod authorization;
 pub mod bootstrap;

@@ -7,6 +7,7 @@ use gantry_telemetry::health::{Checks, Kind};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::aggregation::Registration;
 use crate::authorization::Authorizer;
 use crate::flow::Flow;
 use crate::verbs::Verbs;
@@ -23,6 +24,7 @@ pub(crate) fn checks(
     authorizer: &Arc<Authorizer>,
     flow: &Arc<Flow>,
     fair: bool,
+    registration: &Arc<Registration>,
 ) -> Checks {
     let checks = Checks::new();
     let caches = Arc::clone(verbs);
@@ -33,6 +35,10 @@ pub(crate) fn checks(
     let authorizer = Arc::clone(authorizer);
     checks.readyz("poststarthook/rbac/bootstrap-roles", move || {
         if authorizer.is_settled() { Ok(()) } else { Err("not finished".to_owned()) }
+    });
+    let registration = Arc::clone(registration);
+    checks.readyz("autoregister-completion", move || {
+        if registration.is_complete() { Ok(()) } else { Err("not finished".to_owned()) }
     });
     let made = Arc::clone(flow);
     checks.readyz("poststarthook/priority-and-fairness-config-producer", move || {
