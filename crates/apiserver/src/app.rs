@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gantry_store::Store;
 use gantry_telemetry::health::Checks;
@@ -63,6 +64,7 @@ pub struct App {
     defaults: Arc<Defaults>,
     flow: Arc<Flow>,
     registration: Arc<Registration>,
+    request_timeout: Duration,
     /// Whether requests are treated by their priority levels; by their mere number if not.
     fair: bool,
     limits: (usize, usize),
@@ -100,6 +102,7 @@ impl App {
             defaults,
             flow,
             registration,
+            request_timeout: options.request_timeout,
             fair: options.enable_priority_and_fairness,
             limits,
             keys: options.service_account_jwks_uri.clone(),
@@ -136,6 +139,7 @@ impl App {
             authorizer,
             self.authenticator,
             concurrency,
+            self.request_timeout,
         );
         // The caches and the store outlive the drain: requests under way still need them.
         let end = CancellationToken::new();

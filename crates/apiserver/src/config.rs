@@ -34,6 +34,7 @@ pub(crate) struct ApiServerConfiguration {
     service_cluster_ip_range: Option<Scalar>,
     service_node_port_range: Option<Scalar>,
     enable_priority_and_fairness: Option<Scalar>,
+    request_timeout: Option<Scalar>,
     max_requests_inflight: Option<Scalar>,
     max_mutating_requests_inflight: Option<Scalar>,
 }
@@ -72,6 +73,7 @@ impl Flags for ApiServerConfiguration {
             ("service-cluster-ip-range", self.service_cluster_ip_range),
             ("service-node-port-range", self.service_node_port_range),
             ("enable-priority-and-fairness", self.enable_priority_and_fairness),
+            ("request-timeout", self.request_timeout),
             ("max-requests-inflight", self.max_requests_inflight),
             ("max-mutating-requests-inflight", self.max_mutating_requests_inflight),
         ]

@@ -143,6 +143,10 @@ pub struct Options {
         action = clap::ArgAction::Set, value_name = "BOOL")]
     pub enable_priority_and_fairness: bool,
 
+    /// How long a request may take that is no watch or stream: the default and the longest.
+    #[arg(long, default_value = "1m", value_name = "DURATION", value_parser = positive_duration)]
+    pub request_timeout: Duration,
+
     /// How many requests that change nothing run at once; together with the next one, the seats of all priority levels.
     #[arg(long, default_value_t = 400, value_name = "COUNT")]
     pub max_requests_inflight: usize,
@@ -207,6 +211,11 @@ fn duration(text: &str) -> Result<Duration, String> {
     let invalid = || format!("{text:?} is not a duration like 1h or 90s");
     let parsed: gantry_api::scalars::Duration = text.parse().map_err(|_| invalid())?;
     u64::try_from(parsed.duration).map(Duration::from_nanos).map_err(|_| invalid())
+}
+
+fn positive_duration(text: &str) -> Result<Duration, String> {
+    let duration = duration(text)?;
+    if duration.is_zero() { Err(format!("{text:?} is no time at all")) } else { Ok(duration) }
 }
 
 /// Shorter tokens than upstream's shortest are of no use.

@@ -3,6 +3,7 @@
 mod authentication;
 mod body_limit;
 mod class;
+mod cut_off;
 mod deadline;
 mod flow;
 mod head;
@@ -17,6 +18,7 @@ mod user;
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use tonic::body::Body;
@@ -40,12 +42,13 @@ use crate::tokens::Authenticator;
 pub const MAX_BODY: usize = 3 << 20;
 
 /// Puts the pipeline around a handler. In order: request id, trace and metrics; panics become 500; who asks, and in whose name; how long it may
-/// take; how much may run at once; how large it may be.
+/// take, at most `limit`; how much may run at once; how large it may be.
 pub(crate) fn wrap<S>(
     handler: S,
     authorizer: Arc<Authorizer>,
     authenticator: Arc<Authenticator>,
     concurrency: Concurrency,
+    limit: Duration,
 ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
 + Clone
 + Send
@@ -61,7 +64,7 @@ where
         .layer(layer(panic::CatchPanic))
         .layer(layer(authentication::Authentication::new(authorizer, authenticator)))
         .layer(layer(impersonation::Impersonation))
-        .layer(layer(deadline::Deadline))
+        .layer(layer(deadline::Deadline::new(limit)))
         .layer(layer(concurrency))
         .layer(layer(body_limit::BodyLimit))
         .service(handler)

@@ -3,22 +3,32 @@
 use std::time::Duration;
 
 use http::{Request, Response};
+use tokio::time::Instant;
 use tonic::body::Body;
 
+use super::cut_off::CutOff;
 use super::middleware::{Middleware, Next, run};
 use super::{Class, reply};
 use crate::status::ApiError;
-
-/// The deadline of a request that names none, and the latest that one may name.
-const DEFAULT: Duration = Duration::from_secs(60);
 
 /// How long a request may take, for those behind.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limit(pub(super) Duration);
 
-/// Long-running requests have no deadline, all others have one: the client's, within the server's.
+/// Long-running requests have no deadline, all others have one: the client's, within the server's. It holds for the
+/// whole answer: one that is written piece by piece is cut off then.
 #[derive(Clone)]
-pub(super) struct Deadline;
+pub(super) struct Deadline {
+    /// The deadline of a request that names none, and the latest that one may name.
+    latest: Duration,
+    cut_off: CutOff,
+}
+
+impl Deadline {
+    pub(super) fn new(latest: Duration) -> Self {
+        Self { latest, cut_off: CutOff::start() }
+    }
+}
 
 impl Middleware for Deadline {
     async fn call(self, mut request: Request<Body>, next: impl Next) -> Response<Body> {
@@ -26,29 +36,30 @@ impl Middleware for Deadline {
         if class.long_running {
             return run(next, request).await;
         }
-        let limit = match limit(&request) {
+        let limit = match limit(&request, self.latest) {
             Ok(limit) => limit,
             Err(error) => return reply::error(class.grpc, &error),
         };
         request.extensions_mut().insert(Limit(limit));
-        match tokio::time::timeout(limit, run(next, request)).await {
-            Ok(response) => response,
-            Err(_) => reply::error(
-                class.grpc,
-                &ApiError::timeout(format!("the request did not complete within {}s", limit.as_secs_f32())),
-            ),
+        let end = Instant::now() + limit;
+        match tokio::time::timeout_at(end, run(next, request)).await {
+            Ok(response) => self.cut_off.at(end, response),
+            Err(_) => {
+                let error = ApiError::timeout("request did not complete within the allotted timeout");
+                reply::error(class.grpc, &error)
+            }
         }
     }
 }
 
-fn limit(request: &Request<Body>) -> Result<Duration, ApiError> {
+fn limit(request: &Request<Body>, latest: Duration) -> Result<Duration, ApiError> {
     if let Some(timeout) = request.headers().get("grpc-timeout") {
         // An unreadable one is the client's own business: it counts for itself, too.
-        return Ok(timeout.to_str().ok().and_then(grpc_timeout).unwrap_or(DEFAULT).min(DEFAULT));
+        return Ok(timeout.to_str().ok().and_then(grpc_timeout).unwrap_or(latest).min(latest));
     }
     let query = request.uri().query().unwrap_or_default();
     let Some((_, text)) = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "timeout") else {
-        return Ok(DEFAULT);
+        return Ok(latest);
     };
     let limit = text
         .parse::<gantry_api::scalars::Duration>()
@@ -56,10 +67,10 @@ fn limit(request: &Request<Body>) -> Result<Duration, ApiError> {
         .and_then(|limit| u64::try_from(limit.duration).ok());
     match limit {
         // kubectl sends 0s for none.
-        Some(0) => Ok(DEFAULT),
-        Some(nanos) => Ok(Duration::from_nanos(nanos).min(DEFAULT)),
+        Some(0) => Ok(latest),
+        Some(nanos) => Ok(Duration::from_nanos(nanos).min(latest)),
         None => Err(ApiError::bad_request(format!(
-            "invalid query parameter timeout: {text:?} is not a duration like 30s"
+            "invalid timeout specified in the request URL - time: invalid duration {text:?}"
         ))),
     }
 }
@@ -83,8 +94,10 @@ fn grpc_timeout(text: &str) -> Option<Duration> {
 mod tests {
     use super::*;
 
+    const DEFAULT: Duration = Duration::from_secs(60);
+
     fn limit_of(uri: &str) -> Result<Duration, ApiError> {
-        limit(&Request::builder().uri(uri).body(Body::empty()).unwrap())
+        limit(&Request::builder().uri(uri).body(Body::empty()).unwrap(), DEFAULT)
     }
 
     #[test]

@@ -210,3 +210,27 @@ async fn without_fairness_numbers_count() {
     server.post(CONFIG_MAPS, &config_map("a")).await.ok(201);
     held.iter().for_each(tokio::task::JoinHandle::abort);
 }
+
+#[tokio::test]
+async fn a_request_has_its_time() {
+    let server = Server::start().await;
+    let path = format!("{CONFIG_MAPS}?timeout=100ms");
+    let late = server.call(Method::POST, &path).endless(JSON).send().await;
+    let status = late.fails(504, "Timeout");
+    assert_eq!(status["message"], "Timeout: request did not complete within the allotted timeout");
+    let wrong = server.get(&format!("{CONFIG_MAPS}?timeout=soon")).await;
+    let text = "invalid timeout specified in the request URL - time: invalid duration \"soon\"";
+    wrong.fails_with(400, "BadRequest", text);
+}
+
+#[tokio::test]
+async fn the_server_says_how_long_requests_may_take() {
+    let server = Server::start_with(&["--request-timeout=2s"]).await;
+    let path = format!("{CONFIG_MAPS}?timeout=1h");
+    server.call(Method::POST, &path).endless(JSON).send().await.fails(504, "Timeout");
+    // A watch has none.
+    let mut watch = server.watch(&format!("{CONFIG_MAPS}?watch=true"), JSON).await;
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    server.post(CONFIG_MAPS, &config_map("a")).await.ok(201);
+    assert_eq!(watch.named().await, ("ADDED".to_owned(), "a".to_owned()));
+}
