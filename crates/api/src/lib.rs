@@ -16,6 +16,7 @@ pub mod custom;
 mod defaults;
 pub mod disruption;
 pub mod ephemeral;
+pub mod expression;
 pub mod field;
 pub mod json;
 mod kind;

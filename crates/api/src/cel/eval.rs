@@ -249,6 +249,7 @@ fn find<'a>(map: &Map<'a>, name: &str) -> Option<Value<'a>> {
 fn field<'a>(of: Value<'a>, name: &str, optional: bool) -> Result<Value<'a>, Error> {
     match of {
         Value::Map(map) => match (find(&map, name), optional) {
+            (Some(Value::Failed(why)), _) => failed(&*why),
             (found, true) => Ok(Value::optional(found)),
             (Some(value), false) => Ok(value),
             (None, false) => failed(format!("no such key: {name}")),

@@ -34,6 +34,8 @@ pub(crate) enum Value<'a> {
     Url(Arc<super::library::Url>),
     /// A format by its name.
     Format(&'static str),
+    /// What could not be worked out, and why. Only who looks at it learns that.
+    Failed(Arc<str>),
 }
 
 /// A text, of an object or made.
@@ -140,6 +142,16 @@ impl<'a> Value<'a> {
         Self::List(List::Made(Arc::new(items)))
     }
 
+    /// A map of entries.
+    pub(crate) fn map(entries: Vec<(Self, Self)>) -> Self {
+        Self::Map(Map::Made(Arc::new(entries)))
+    }
+
+    /// A value that could not be worked out.
+    pub(crate) fn failed(why: impl Into<Arc<str>>) -> Self {
+        Self::Failed(why.into())
+    }
+
     /// A value that may be missing.
     pub(crate) fn optional(value: Option<Self>) -> Self {
         Self::Optional(value.map(Arc::new))
@@ -193,6 +205,7 @@ impl<'a> Value<'a> {
             Self::Cidr(..) => "net.CIDR",
             Self::Url(_) => "kubernetes.URL",
             Self::Format(_) => "kubernetes.NamedFormat",
+            Self::Failed(_) => "error",
         }
     }
 
