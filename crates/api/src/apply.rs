@@ -24,7 +24,7 @@ mod wire;
 
 pub use configuration::{Applied, Conflict, Refusal, apply};
 pub use element::{Element, Name, Path, Scalar};
-pub use owners::{Operation, Owner};
+pub use owners::{Operation, Owner, check_owners};
 pub use scale::{apply_scale, record_scale};
 pub use set::Set;
 pub use update::{Writer, record, same_but_times};

@@ -3,6 +3,7 @@
 //! A new object is completed before it is validated ([`Verbs::admit_new`]) and asked for more afterwards
 //! ([`Verbs::check_new`]); what it takes of addresses and quotas is taken last, by whoever writes it.
 
+pub(crate) mod asked;
 mod devices;
 mod limits;
 mod namespaces;
@@ -10,13 +11,17 @@ mod node_restriction;
 mod plugins;
 mod pod_security;
 mod pods;
+mod policies;
 mod priority;
 mod protection;
 mod quota;
+mod rules;
 mod runtime_class;
+mod selection;
 mod service_account;
 pub(crate) mod services;
 mod taken;
+mod webhooks;
 
 use std::any::Any;
 
@@ -25,18 +30,82 @@ use gantry_api::resource::v1::ResourceSlice;
 use gantry_api::scalars::Time;
 use gantry_api::scheduling::v1::PriorityClass;
 use gantry_api::{Object, Resource, Subresource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
+use self::asked::Shape;
 use crate::authorization::{Requester, escalation};
 use crate::cache::{Entry, Selection};
 use crate::certificates;
 use crate::status::ApiError;
-use crate::verbs::Verbs;
+use crate::verbs::{Target, Verbs};
 
+pub(crate) use asked::{Asked, Operation};
 pub(crate) use namespaces::check_deletion;
 pub use plugins::{PluginError, Plugins};
+pub(crate) use policies::Policies;
 pub(crate) use taken::Written;
+pub(crate) use webhooks::{Hooks, Round};
 
 impl Verbs {
+    /// What webhooks are told of a request; nothing where there are none, or where nobody asks.
+    pub(crate) fn asked<T: Serialize>(
+        &self,
+        operation: Operation,
+        target: &Target,
+        subresource: Option<Subresource>,
+        dry_run: bool,
+        options: (&str, &T),
+    ) -> Result<Option<Asked>, ApiError> {
+        if self.hooks().is_empty() && self.policies().is_empty() {
+            return Ok(None);
+        }
+        Asked::new(operation, target, subresource, dry_run, options)
+    }
+
+    /// Asks all that is configured in the cluster about the objects of a request, as they will be.
+    pub(crate) async fn check_asked(
+        &self,
+        asked: &Asked,
+        new: Option<&dyn Object>,
+        old: Option<&dyn Object>,
+    ) -> Result<(), ApiError> {
+        self.ask_policies(asked, new, old).await?;
+        self.ask_webhooks(asked, new, old).await
+    }
+
+    /// Asks all that is configured in the cluster about an object that goes.
+    pub(crate) async fn admit_deletion(&self, asked: &Asked, old: &dyn Object) -> Result<(), ApiError> {
+        self.mutate_deletion(asked, old).await?;
+        self.check_asked(asked, None, Some(old)).await
+    }
+
+    /// Asks all that is configured in the cluster about what is sent in a shape of its own; gives back what came of it.
+    pub(crate) async fn admit_message<T: Serialize + DeserializeOwned + Sync>(
+        &self,
+        asked: Option<Asked>,
+        shape: Shape,
+        message: T,
+        old: Option<&T>,
+    ) -> Result<T, ApiError> {
+        let Some(asked) = asked else { return Ok(message) };
+        let asked = asked.with_shape(shape);
+        let message = self.mutate_message(&asked, message, old).await?;
+        self.check_message(&asked, &message, old).await?;
+        Ok(message)
+    }
+
+    /// Asks all that is configured in the cluster about what is sent in a shape of its own.
+    pub(crate) async fn check_message<T: Serialize + Sync>(
+        &self,
+        asked: &Asked,
+        new: &T,
+        old: Option<&T>,
+    ) -> Result<(), ApiError> {
+        self.ask_policies_about(asked, new, old).await?;
+        self.ask_webhooks_about(asked, new, old).await
+    }
+
     /// Completes a new object with what follows from others; refuses it where they forbid it.
     pub(crate) async fn admit_new(&self, object: &mut dyn Object) -> Result<(), ApiError> {
         self.admit_namespace(object).await?;

@@ -29,3 +29,4 @@ pub mod status;
 mod table;
 mod tokens;
 pub mod verbs;
+mod webhook;

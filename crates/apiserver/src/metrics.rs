@@ -75,3 +75,87 @@ pub(crate) fn answered(method: &Method, grpc: bool, status: StatusCode, elapsed:
     METRICS.requests.with_label_values(&[method.as_str(), protocol, status.as_str()]).inc();
     METRICS.duration.with_label_values(&[method.as_str(), protocol]).observe(elapsed.as_secs_f64());
 }
+
+/// A webhook was asked.
+pub(crate) struct WebhookCall<'a> {
+    /// Its name.
+    pub(crate) name: &'a str,
+    /// `admit` or `validating`.
+    pub(crate) r#type: &'static str,
+    /// What the request does.
+    pub(crate) operation: &'static str,
+    /// Why the request was rejected, if it was, and with which code.
+    pub(crate) rejected: Option<(&'static str, i32)>,
+    /// Whether the request went on though it could not be asked.
+    pub(crate) failed_open: bool,
+    /// How long it took.
+    pub(crate) elapsed: Duration,
+}
+
+struct Webhooks {
+    duration: HistogramVec,
+    requests: IntCounterVec,
+    rejections: IntCounterVec,
+    failed_open: IntCounterVec,
+}
+
+#[expect(clippy::expect_used, reason = "the names are constants that the tests have registered once")]
+static WEBHOOKS: LazyLock<Webhooks> = LazyLock::new(|| {
+    let counter = |name: &str, help: &str, labels: &[&str]| {
+        IntCounterVec::new(Opts::new(name, help), labels).expect("a valid metric")
+    };
+    let duration = HistogramVec::new(
+        HistogramOpts::new(
+            "apiserver_admission_webhook_admission_duration_seconds",
+            "Time to a webhook's answer, by name, operation and type.",
+        )
+        .buckets(vec![0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0, 25.0]),
+        &["name", "type", "operation", "rejected"],
+    );
+    let webhooks = Webhooks {
+        duration: duration.expect("a valid metric"),
+        requests: counter(
+            "apiserver_admission_webhook_request_total",
+            "Requests that a webhook was asked about, by name, type, operation and code.",
+            &["name", "type", "operation", "code", "rejected"],
+        ),
+        rejections: counter(
+            "apiserver_admission_webhook_rejection_count",
+            "Requests that a webhook rejected, by name, type, operation, kind of error and code.",
+            &["name", "type", "operation", "error_type", "rejection_code"],
+        ),
+        failed_open: counter(
+            "apiserver_admission_webhook_fail_open_count",
+            "Requests that went on though a webhook could not be asked, by name and type.",
+            &["name", "type"],
+        ),
+    };
+    let registry = prometheus::default_registry();
+    let registered = [
+        registry.register(Box::new(webhooks.duration.clone())),
+        registry.register(Box::new(webhooks.requests.clone())),
+        registry.register(Box::new(webhooks.rejections.clone())),
+        registry.register(Box::new(webhooks.failed_open.clone())),
+    ];
+    for error in registered.into_iter().filter_map(Result::err) {
+        tracing::warn!(%error, "a metric is registered twice");
+    }
+    webhooks
+});
+
+/// A webhook was asked.
+pub(crate) fn webhook(call: &WebhookCall<'_>) {
+    let rejected = if call.rejected.is_some() { "true" } else { "false" };
+    let code = call.rejected.map_or(200, |(_, code)| code).to_string();
+    let seconds = call.elapsed.as_secs_f64();
+    WEBHOOKS.duration.with_label_values(&[call.name, call.r#type, call.operation, rejected]).observe(seconds);
+    WEBHOOKS.requests.with_label_values(&[call.name, call.r#type, call.operation, &code, rejected]).inc();
+    if let Some((error, code)) = call.rejected {
+        let code = code.to_string();
+        let labels = [call.name, call.r#type, call.operation, error, &code];
+        WEBHOOKS.rejections.with_label_values(&labels).inc();
+    }
+    if call.failed_open {
+        WEBHOOKS.failed_open.with_label_values(&[call.name, call.r#type]).inc();
+    }
+}

@@ -15,6 +15,7 @@ mod peek;
 mod reply;
 mod trace;
 mod user;
+mod warnings;
 
 use std::convert::Infallible;
 use std::sync::Arc;

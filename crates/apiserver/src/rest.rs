@@ -3,6 +3,7 @@
 mod accept;
 mod asked;
 mod body;
+mod connect;
 mod container;
 mod documents;
 mod encode;

@@ -53,6 +53,33 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The class of somebody else's failure: by its reason, or else by its code.
+    fn of(reason: &str, code: i32) -> Self {
+        let all = [
+            Self::BadRequest,
+            Self::Unauthorized,
+            Self::Forbidden,
+            Self::NotFound,
+            Self::MethodNotAllowed,
+            Self::NotAcceptable,
+            Self::AlreadyExists,
+            Self::Conflict,
+            Self::Gone,
+            Self::Expired,
+            Self::RequestEntityTooLarge,
+            Self::UnsupportedMediaType,
+            Self::Invalid,
+            Self::TooManyRequests,
+            Self::InternalError,
+            Self::ServiceUnavailable,
+            Self::Timeout,
+        ];
+        let named = all.into_iter().find(|one| one.name() == reason);
+        let coded = || all.into_iter().find(|one| i32::from(one.http().as_u16()) == code);
+        let other = if code >= 500 { Self::InternalError } else { Self::BadRequest };
+        named.or_else(coded).unwrap_or(other)
+    }
+
     /// As it stands in a Status.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -351,6 +378,13 @@ impl ApiError {
         error
     }
 
+    /// A failure as somebody else tells it, whose Status need not fit together.
+    #[must_use]
+    pub fn of_status(status: Status) -> Self {
+        let reason = Reason::of(&status.reason, status.code);
+        Self(Box::new(Inner { reason, status }))
+    }
+
     /// The same with details.
     #[must_use]
     pub fn with_details(mut self, details: StatusDetails) -> Self {
@@ -394,7 +428,8 @@ impl ApiError {
     /// The HTTP status.
     #[must_use]
     pub fn http(&self) -> StatusCode {
-        self.0.reason.http()
+        let code = u16::try_from(self.0.status.code).ok().and_then(|code| StatusCode::from_u16(code).ok());
+        code.unwrap_or_else(|| self.0.reason.http())
     }
 
     /// As gRPC status; its details are the encoded `meta.v1.Status`.

@@ -26,20 +26,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::BoxStream;
+use gantry_api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+    ValidatingWebhookConfiguration,
+};
 use gantry_api::meta::v1::ListMeta;
-use gantry_api::{Kind, registry};
+use gantry_api::{Kind, Resource as _, registry};
 use gantry_store::Store;
 use gantry_store::keys::Layout;
 use parking_lot::RwLock;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::admission::{Plugins, services};
+use crate::admission::{Hooks, Plugins, Policies, services};
 use crate::cache::{Cache, Entry};
 use crate::catalog::Catalog;
 use crate::compaction;
 use crate::custom::Resources;
 use crate::status::ApiError;
+use crate::webhook;
 
 pub(crate) use create::generate_name;
 pub(crate) use modify::Next;
@@ -149,6 +154,9 @@ pub struct Verbs {
     /// The custom resources.
     custom: Resources,
     catalog: RwLock<Arc<Catalog>>,
+    hooks: Hooks,
+    policies: Policies,
+    webhooks: webhook::Client,
 }
 
 impl Verbs {
@@ -160,9 +168,29 @@ impl Verbs {
             let keys = layout.resource(kind.group, kind.plural);
             (kind.message, Cache::new(kind, keys, store.clone()))
         };
-        let caches = registry::all().iter().copied().map(cache).collect();
+        let caches: HashMap<_, _> = registry::all().iter().copied().map(cache).collect();
+        let of = |kind: &'static Kind| match caches.get(kind.message) {
+            Some(cache) => Arc::clone(cache),
+            None => cache(kind).1,
+        };
+        let hooks =
+            Hooks::new(of(MutatingWebhookConfiguration::kind()), of(ValidatingWebhookConfiguration::kind()));
+        let policies = Policies::new(
+            of(ValidatingAdmissionPolicy::kind()),
+            of(ValidatingAdmissionPolicyBinding::kind()),
+        );
         let catalog = RwLock::new(Arc::new(Catalog::new([])));
-        Arc::new(Self { store, settings, caches, custom: Resources::default(), catalog })
+        let webhooks = webhook::Client::default();
+        Arc::new(Self {
+            store,
+            settings,
+            caches,
+            custom: Resources::default(),
+            catalog,
+            hooks,
+            policies,
+            webhooks,
+        })
     }
 
     /// Keeps the caches filled until the token is cancelled.
@@ -190,6 +218,21 @@ impl Verbs {
         }
         missing.sort_unstable();
         missing
+    }
+
+    /// The webhooks that admit requests.
+    pub(crate) fn hooks(&self) -> &Hooks {
+        &self.hooks
+    }
+
+    /// The policies that admit requests.
+    pub(crate) fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
+    /// The connections to webhooks.
+    pub(crate) fn webhook_client(&self) -> &webhook::Client {
+        &self.webhooks
     }
 
     pub(crate) fn store(&self) -> &dyn Store {

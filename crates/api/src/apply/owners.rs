@@ -4,8 +4,10 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use super::set::Set;
+use crate::field::{ErrorList, Path};
 use crate::meta::v1::ManagedFieldsEntry;
 use crate::scalars::{FieldsV1, Time};
+use crate::validation::managers;
 
 const FIELDS_V1: &str = "FieldsV1";
 /// How many managers that update are kept apart.
@@ -75,6 +77,18 @@ pub(super) struct Owned {
     pub(super) owner: Owner,
     pub(super) time: Option<Time>,
     pub(super) set: Set,
+}
+
+/// Whether entries that somebody else has written are ones that can be read and stored; why not, else.
+pub fn check_owners(entries: &[ManagedFieldsEntry]) -> Result<(), String> {
+    let mut errors = ErrorList::new();
+    managers::entries(&mut errors, entries, &Path::new("metadata").child("managedFields"));
+    let mut texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    match texts.len() {
+        0 => Owners::read(entries).map(drop),
+        1 => Err(texts.remove(0)),
+        _ => Err(format!("[{}]", texts.join(", "))),
+    }
 }
 
 /// Where an entry stands among others.

@@ -30,7 +30,7 @@ pub fn manager(name: &str, path: &Path) -> ErrorList {
 }
 
 /// What is wrong with the entries of an object.
-pub(super) fn entries(errors: &mut ErrorList, entries: &[ManagedFieldsEntry], path: &Path) {
+pub(crate) fn entries(errors: &mut ErrorList, entries: &[ManagedFieldsEntry], path: &Path) {
     for (i, entry) in entries.iter().enumerate() {
         let path = path.index(i);
         if !matches!(entry.operation.as_str(), "Apply" | "Update") {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 /// The plugins that this server has, in upstream's order. All are on unless they are switched off.
-const AVAILABLE: [&str; 13] = [
+const AVAILABLE: [&str; 16] = [
     NAMESPACE_LIFECYCLE,
     LIMIT_RANGER,
     SERVICE_ACCOUNT,
@@ -16,6 +16,9 @@ const AVAILABLE: [&str; 13] = [
     CERTIFICATE_APPROVAL,
     CERTIFICATE_SIGNING,
     CERTIFICATE_SUBJECT,
+    MUTATING_WEBHOOK,
+    VALIDATING_POLICY,
+    VALIDATING_WEBHOOK,
     RESOURCE_QUOTA,
 ];
 
@@ -31,6 +34,9 @@ pub(crate) const RUNTIME_CLASS: &str = "RuntimeClass";
 const CERTIFICATE_APPROVAL: &str = "CertificateApproval";
 const CERTIFICATE_SIGNING: &str = "CertificateSigning";
 const CERTIFICATE_SUBJECT: &str = "CertificateSubjectRestriction";
+pub(crate) const MUTATING_WEBHOOK: &str = "MutatingAdmissionWebhook";
+pub(crate) const VALIDATING_POLICY: &str = "ValidatingAdmissionPolicy";
+pub(crate) const VALIDATING_WEBHOOK: &str = "ValidatingAdmissionWebhook";
 pub(crate) const RESOURCE_QUOTA: &str = "ResourceQuota";
 
 /// Plugins that guard what the server's own safety rests on, or that its verbs cannot do without.
@@ -44,7 +50,7 @@ const FIXED: [&str; 6] = [
 ];
 
 /// Upstream's other plugins: known by name, and not in this server.
-const UNAVAILABLE: [&str; 24] = [
+const UNAVAILABLE: [&str; 21] = [
     "AlwaysAdmit",
     "NamespaceAutoProvision",
     "NamespaceExists",
@@ -65,9 +71,6 @@ const UNAVAILABLE: [&str; 24] = [
     "PodTopologyLabels",
     "NodeDeclaredFeatureValidator",
     "MutatingAdmissionPolicy",
-    "MutatingAdmissionWebhook",
-    "ValidatingAdmissionPolicy",
-    "ValidatingAdmissionWebhook",
     "AlwaysDeny",
 ];
 

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use gantry_api::selector::FieldSelector;
+use parking_lot::Mutex;
 
 use super::{Attributes, Authorizer};
 use crate::pipeline::User;
 use crate::status::ApiError;
 use crate::tokens::Authenticator;
+
+/// How many warnings an answer has at most.
+const MAX_WARNINGS: usize = 100;
 
 tokio::task_local! {
     static CURRENT: Requester;
@@ -19,6 +23,8 @@ pub(crate) struct Requester {
     user: Arc<User>,
     authorizer: Arc<Authorizer>,
     authenticator: Arc<Authenticator>,
+    /// What the answer warns of, beside what it says.
+    warnings: Arc<Mutex<Vec<String>>>,
 }
 
 impl Requester {
@@ -27,7 +33,7 @@ impl Requester {
         authorizer: Arc<Authorizer>,
         authenticator: Arc<Authenticator>,
     ) -> Self {
-        Self { user, authorizer, authenticator }
+        Self { user, authorizer, authenticator, warnings: Arc::default() }
     }
 
     /// Who asks.
@@ -43,6 +49,21 @@ impl Requester {
     /// Who tells whose tokens are.
     pub(crate) fn authenticator(&self) -> &Authenticator {
         &self.authenticator
+    }
+
+    /// Warns whoever asks, with the answer.
+    pub(crate) fn warn(&self, warnings: impl IntoIterator<Item = String>) {
+        let mut all = self.warnings.lock();
+        for warning in warnings {
+            if all.len() < MAX_WARNINGS && !all.contains(&warning) {
+                all.push(warning);
+            }
+        }
+    }
+
+    /// What there is to warn of.
+    pub(crate) fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut *self.warnings.lock())
     }
 
     /// The same request in the name of somebody else.

@@ -58,7 +58,7 @@ impl Service {
             }
             Some(Subresource::Token) => {
                 let wanted = object::decode_as(request.object)?;
-                Ok(object::reply_as(&tokens::create(&self.verbs, user, &target, wanted).await?))
+                Ok(object::reply_as(&tokens::create(&self.verbs, user, &target, wanted, &options).await?))
             }
             Some(Subresource::Eviction) => {
                 let eviction = object::decode_as(request.object)?;

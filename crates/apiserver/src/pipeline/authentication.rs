@@ -7,7 +7,7 @@ use http::{HeaderMap, Request, Response};
 use tonic::body::Body;
 
 use super::middleware::{Middleware, Next, run};
-use super::{Class, User, reply};
+use super::{Class, User, reply, warnings};
 use crate::authorization::{Authorizer, Requester};
 use crate::status::ApiError;
 use crate::tokens::Authenticator;
@@ -57,7 +57,9 @@ impl Middleware for Authentication {
         let requester = Requester::new(user.clone(), self.authorizer, self.authenticator);
         request.extensions_mut().insert(user);
         request.extensions_mut().insert(requester.clone());
-        requester.scope(run(next, request)).await
+        let mut response = requester.scope(run(next, request)).await;
+        warnings::write(response.headers_mut(), requester.take_warnings());
+        response
     }
 }
 

@@ -10,6 +10,7 @@ use gantry_api::grpc::node::exec_request::Message as Ask;
 use gantry_api::grpc::node::{AttachStart, ContainerRef, ExecRequest, ExecResponse, ExecStart};
 use gantry_api::meta::v1::Status;
 use http::{Request, Response};
+use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
@@ -47,6 +48,27 @@ pub(super) struct Options {
     pub(super) stdout: bool,
     pub(super) stderr: bool,
     pub(super) tty: bool,
+}
+
+impl Options {
+    /// As webhooks are told.
+    pub(super) fn json(&self) -> Value {
+        let mut options = Map::new();
+        for (name, flag) in
+            [("stdin", self.stdin), ("stdout", self.stdout), ("stderr", self.stderr), ("tty", self.tty)]
+        {
+            if flag {
+                options.insert(name.to_owned(), true.into());
+            }
+        }
+        if !self.container.is_empty() {
+            options.insert("container".to_owned(), self.container.clone().into());
+        }
+        if !self.command.is_empty() {
+            options.insert("command".to_owned(), self.command.clone().into());
+        }
+        options.into()
+    }
 }
 
 /// How the client wants to go on.

@@ -11,13 +11,14 @@ use gantry_api::meta::v1::{DeleteOptions, ListOptions, ManagedFieldsEntry, Patch
 use gantry_api::policy::v1::Eviction;
 use gantry_api::{Kind, Subresource};
 use http::{Method, Request, Response, StatusCode};
+use serde_json::json;
 use tonic::body::Body;
 
 use super::accept::{Accept, PROTOBUF, View};
 use super::body::{self, Expected, RawBody};
 use super::path::{ResourcePath, no_page, not_found};
 use super::query::{FieldValidation, Query};
-use super::{Inner, encode, exec, list, log, port_forward, proxy, watch};
+use super::{Inner, connect, encode, exec, list, log, port_forward, proxy, watch};
 use crate::authorization::{Attributes, Requester, authorize, authorize_selected};
 use crate::cache::Entry;
 use crate::openapi::{CUSTOM_PATCHES, PATCHES};
@@ -103,6 +104,8 @@ pub(super) async fn handle(
         return call.take_over(request).await;
     }
     if subresource == Some(Subresource::Proxy) {
+        let options = json!({ "path": path.rest });
+        connect::admit(&inner.verbs, &call.target, subresource, &options).await?;
         return proxy::answer(&inner.verbs, call.target, &path.rest, request, inner.stop.clone()).await;
     }
     let (parts, body) = request.into_parts();
@@ -170,11 +173,13 @@ impl Call<'_> {
         let wanted = match subresource {
             Some(Subresource::PortForward) => {
                 let ports = query.ports()?;
+                connect::admit(verbs, &target, subresource, &json!({ "ports": ports })).await?;
                 return port_forward::answer(verbs, nodes, target, ports, request, stop).await;
             }
             Some(Subresource::Attach) => (exec::Purpose::Attach, query.exec()),
             _ => (exec::Purpose::Exec, query.exec()),
         };
+        connect::admit(verbs, &target, subresource, &wanted.1.json()).await?;
         exec::answer(verbs, nodes, target, wanted, request, stop).await
     }
 
@@ -289,14 +294,14 @@ impl Call<'_> {
     }
 
     async fn token(self, body: RawBody) -> Result<Response<Body>, ApiError> {
-        self.query.create()?;
+        let options = self.query.create()?;
         let expected = Expected {
             api_version: TOKEN.0.to_owned(),
             kind: TOKEN.1,
             message: "k8s.io.api.authentication.v1.TokenRequest",
         };
         let (request, warnings): (TokenRequest, _) = body::message(&body, &expected, self.validation())?;
-        let made = tokens::create(&self.inner.verbs, self.user, &self.target, request).await?;
+        let made = tokens::create(&self.inner.verbs, self.user, &self.target, request, &options).await?;
         let mut response = encode::message(StatusCode::CREATED, &self.accept, TOKEN, &made)?;
         encode::warn(&mut response, &warnings);
         Ok(response)

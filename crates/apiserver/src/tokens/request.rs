@@ -5,12 +5,14 @@ use std::time::Duration;
 use gantry_api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestStatus};
 use gantry_api::core::v1::{Node, Pod, PodSpec, Secret, ServiceAccount};
 use gantry_api::field::{Error, ErrorList, Path};
-use gantry_api::meta::v1::{GetOptions, ObjectMeta};
+use gantry_api::meta::v1::{CreateOptions, GetOptions, ObjectMeta};
 use gantry_api::scalars::Time;
-use gantry_api::{Object, Resource};
+use gantry_api::{Object, Resource, Subresource};
 use jiff::Timestamp;
 
 use super::claims::{Claims, Private, Reference};
+use crate::admission::Operation;
+use crate::admission::asked::TOKEN;
 use crate::authorization::Requester;
 use crate::pipeline::service_account;
 use crate::status::{ApiError, Reason};
@@ -31,13 +33,23 @@ pub(crate) async fn create(
     verbs: &Verbs,
     requester: &Requester,
     target: &Target,
-    mut request: TokenRequest,
+    request: TokenRequest,
+    options: &CreateOptions,
 ) -> Result<TokenRequest, ApiError> {
     let issuer = requester.authenticator().issuer().filter(|issuer| issuer.signs());
     let missing = || ApiError::new(Reason::NotFound, "the server could not find the requested resource");
     let issuer = issuer.ok_or_else(missing)?;
     let account = get::<ServiceAccount>(verbs, &target.namespace, &target.name).await?;
     let uid = account.meta().uid.clone();
+    let sub = Some(Subresource::Token);
+    let asked = verbs.asked(
+        Operation::Create,
+        target,
+        sub,
+        !options.dry_run.is_empty(),
+        ("CreateOptions", options),
+    )?;
+    let mut request = verbs.admit_message(asked, TOKEN, request, None).await?;
     place(target, request.metadata.get_or_insert_default())?;
     let spec = request.spec.get_or_insert_default();
     if spec.audiences.is_empty() {

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use gantry_api::apply::{self, Applied};
 use gantry_api::autoscaling::v1::Scale;
-use gantry_api::meta::v1::PatchOptions;
+use gantry_api::meta::v1::{CreateOptions, PatchOptions};
 use gantry_api::{Kind, Object, Subresource};
 use serde_json::Value;
 
 use super::modify::Next;
 use super::ownership::{Ownership, refused, writer};
-use super::update::{PUT_ATTEMPTS, check_subresource, succeed};
+use super::patch::update_options;
+use super::update::{PUT_ATTEMPTS, check_subresource, draft, succeed};
 use super::{Target, Verbs, options, versions};
+use crate::admission::Operation;
 use crate::cache::Entry;
 use crate::status::{ApiError, Reason};
 
@@ -30,25 +32,29 @@ impl Verbs {
         let dry_run = options::of_apply(options)?;
         let force = options.force.unwrap_or(false);
         let writer = writer(&options.field_manager, subresource);
+        let update = update_options(options);
+        let create = CreateOptions {
+            dry_run: options.dry_run.clone(),
+            field_manager: options.field_manager.clone(),
+            field_validation: options.field_validation.clone(),
+        };
         let ruled = versions::ruled(target);
         for _ in 0..PUT_ATTEMPTS {
-            let outcome = self
-                .modify(&ruled, dry_run, |old| {
-                    let seen = if old.kind() == target.kind {
-                        None
-                    } else {
-                        Some(versions::converted(old, target.kind)?)
-                    };
-                    let live = seen.as_deref().unwrap_or(old);
-                    let applied = apply::apply(target.kind, Some(live), config, &writer, force);
-                    let new =
-                        versions::ruled_object(ruled.kind, object_of(target, applied.map_err(refused)?)?)?;
-                    Ok(match succeed(subresource, new, old, Ownership::Settled)? {
-                        Next::Put(new) if new.equals(old) => Next::Keep,
-                        next => next,
-                    })
-                })
-                .await;
+            let asked =
+                self.asked(Operation::Update, target, subresource, dry_run, ("UpdateOptions", &update))?;
+            let propose = |old: &dyn Object| {
+                let seen = if old.kind() == target.kind {
+                    None
+                } else {
+                    Some(versions::converted(old, target.kind)?)
+                };
+                let live = seen.as_deref().unwrap_or(old);
+                let applied = apply::apply(target.kind, Some(live), config, &writer, force);
+                let new = versions::ruled_object(ruled.kind, object_of(target, applied.map_err(refused)?)?)?;
+                draft(new, old, Ownership::Settled).map(Next::Put)
+            };
+            let finish = |new: Box<dyn Object>, old: &dyn Object| succeed(subresource, new, old);
+            let outcome = self.modify_asked(&ruled, dry_run, asked.as_ref(), propose, finish).await;
             let missing = match outcome {
                 Ok(outcome) => return Ok((versions::served(target.kind, outcome.entry)?, false)),
                 Err(error) if error.reason() == Reason::NotFound => error,
@@ -68,7 +74,7 @@ impl Verbs {
             }
             may_create()?;
             new.meta_mut().resource_version.clear();
-            match self.create_as(target, new, dry_run, Ownership::Settled).await {
+            match self.create_as(target, new, &create, dry_run, Ownership::Settled).await {
                 // Somebody else was faster.
                 Err(error) if error.reason() == Reason::AlreadyExists => {}
                 outcome => return outcome.map(|entry| (entry, true)),
@@ -87,7 +93,7 @@ impl Verbs {
         let dry_run = options::of_apply(options)?;
         let force = options.force.unwrap_or(false);
         let writer = writer(&options.field_manager, Some(Subresource::Scale));
-        self.rescale(target, dry_run, |old, scale| {
+        self.rescale(target, dry_run, &update_options(options), |old, scale| {
             let live = serde_json::to_value(scale).map_err(ApiError::internal)?;
             let entries = &old.meta().managed_fields;
             let applied = apply::apply_scale(target.kind, entries, live, config, &writer, force);

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use gantry_api::Object;
 use gantry_api::core::v1::{Binding, Pod, PodCondition};
 use gantry_api::meta::v1::CreateOptions;
 use gantry_api::scalars::Time;
+use gantry_api::{Object, Subresource};
 
 use super::modify::Next;
 use super::{Target, Verbs, options};
+use crate::admission::Operation;
+use crate::admission::asked::BINDING;
 use crate::cache::Entry;
 use crate::status::ApiError;
 
@@ -21,6 +23,9 @@ impl Verbs {
         options: &CreateOptions,
     ) -> Result<Arc<Entry>, ApiError> {
         let dry_run = options::of_write("CreateOptions", &options.field_manager, &options.dry_run)?;
+        let sub = Some(Subresource::Binding);
+        let asked = self.asked(Operation::Create, target, sub, dry_run, ("CreateOptions", options))?;
+        let binding = self.admit_message(asked, BINDING, binding, None).await?;
         let node = binding.target.as_ref().map(|node| node.name.as_str()).unwrap_or_default();
         let kind = binding.target.as_ref().map(|node| node.kind.as_str()).unwrap_or_default();
         if node.is_empty() {

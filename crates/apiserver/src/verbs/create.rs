@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
+use gantry_api::core::v1::Namespace;
 use gantry_api::meta::v1::{CreateOptions, ObjectMeta};
 use gantry_api::scalars::Time;
-use gantry_api::{Kind, Object, validation};
+use gantry_api::{Kind, Object, Resource, validation};
 use rand::seq::IndexedRandom as _;
 
 use super::modify::outcome;
 use super::options;
-use super::ownership::{Ownership, writer};
+use super::ownership::{Ownership, keep_readable, writer};
 use super::write::Sealed;
 use super::{Target, Verbs, versions};
-use crate::admission;
+use crate::admission::{self, Asked, Operation, Round};
 use crate::cache::{Cache, Entry};
 use crate::certificates;
 use crate::status::{ApiError, Reason};
@@ -35,7 +36,7 @@ impl Verbs {
     ) -> Result<Arc<Entry>, ApiError> {
         let dry_run = options::of_write("CreateOptions", &options.field_manager, &options.dry_run)?;
         let writer = writer(&options.field_manager, None);
-        self.create_as(target, object, dry_run, Ownership::TakenBy(&writer, target.kind)).await
+        self.create_as(target, object, options, dry_run, Ownership::TakenBy(&writer, target.kind)).await
     }
 
     /// Creates an object whose fields become owned as `ownership` says.
@@ -43,6 +44,7 @@ impl Verbs {
         &self,
         target: &Target,
         object: Box<dyn Object>,
+        options: &CreateOptions,
         dry_run: bool,
         ownership: Ownership<'_>,
     ) -> Result<Arc<Entry>, ApiError> {
@@ -59,6 +61,8 @@ impl Verbs {
             return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
         }
         let generated = object.meta().name.is_empty() && !object.meta().generate_name.is_empty();
+        let asked = self.asked(Operation::Create, target, None, dry_run, ("CreateOptions", options))?;
+        let asked = asked.map(|asked| named(asked, if generated { "" } else { &object.meta().name }));
         let mut left = if generated { NAMES } else { 1 };
         begin(&mut *object);
         loop {
@@ -69,7 +73,8 @@ impl Verbs {
             }
             // Kept only where another attempt may need it.
             let again = (left > 0).then(|| object.clone_object());
-            let created = self.create_named(&cache, ruled.kind, object, dry_run, ownership).await;
+            let created =
+                self.create_named(&cache, ruled.kind, object, dry_run, ownership, asked.as_ref()).await;
             match (created, again) {
                 (Err(error), Some(again)) if error.reason() == Reason::AlreadyExists => object = again,
                 (outcome, _) => return versions::served(target.kind, outcome?),
@@ -84,12 +89,23 @@ impl Verbs {
         mut object: Box<dyn Object>,
         dry_run: bool,
         ownership: Ownership<'_>,
+        asked: Option<&Asked>,
     ) -> Result<Arc<Entry>, ApiError> {
         object.strategy_mut().set_defaults();
         // Before admission completes the object: what a node may write is what it wrote.
         admission::may_create(&*object)?;
         ownership.settle(None, &mut *object)?;
         self.admit_new(&mut *object).await?;
+        if let Some(asked) = asked {
+            let owners = object.meta().managed_fields.clone();
+            let mut round = Round::default();
+            object = self.mutate(asked, object, None, &mut round).await?;
+            if round.again() {
+                self.admit_new(&mut *object).await?;
+                object = self.mutate(asked, object, None, &mut round).await?;
+            }
+            keep_readable(&mut *object, owners);
+        }
         object.strategy_mut().prepare_for_create();
         let name = object.meta().name.clone();
         let mut errors = validation::meta::object_meta(kind, object.meta());
@@ -99,6 +115,9 @@ impl Verbs {
             return Err(ApiError::invalid(kind, &name, &errors));
         }
         self.check_new(&*object).await?;
+        if let Some(asked) = asked {
+            self.check_asked(asked, Some(&*object), None).await?;
+        }
         let place = Target { kind, namespace: object.meta().namespace.clone(), name };
         let key = place.key(cache)?;
         let taken = self.take(&mut *object, None, dry_run).await?;
@@ -114,6 +133,15 @@ impl Verbs {
         self.settle(taken, outcome(&written)).await;
         written.map_err(|error| ApiError::from_store(kind, &place.name, error))
     }
+}
+
+/// What is asked, about an object of this name.
+fn named(mut asked: Asked, name: &str) -> Asked {
+    name.clone_into(&mut asked.name);
+    if asked.kind == <Namespace as Resource>::kind() {
+        name.clone_into(&mut asked.namespace);
+    }
+    asked
 }
 
 /// The object must be what the request says.

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::finalize::{namespace_is_held, nothing_holds};
 use super::modify::Next;
 use super::{Deleted, List, Target, Verbs, options, versions};
-use crate::admission;
+use crate::admission::{self, Asked, Operation};
 use crate::cache::Entry;
 use crate::discovery;
 use crate::status::{ApiError, Reason};
@@ -30,11 +30,23 @@ impl Verbs {
     /// Deletes an object, or begins to.
     pub async fn delete(&self, target: &Target, options: &DeleteOptions) -> Result<Deleted, ApiError> {
         let dry_run = options::dry_run("DeleteOptions", &options.dry_run)?;
+        let asked = self.asked(Operation::Delete, target, None, dry_run, ("DeleteOptions", options))?;
+        self.delete_asked(target, options, asked.as_ref()).await
+    }
+
+    /// The same where `asked` is what webhooks are told; nobody is asked where it is nothing.
+    pub(super) async fn delete_asked(
+        &self,
+        target: &Target,
+        options: &DeleteOptions,
+        asked: Option<&Asked>,
+    ) -> Result<Deleted, ApiError> {
+        let dry_run = options::dry_run("DeleteOptions", &options.dry_run)?;
         let dependents = Dependents::of(options)?;
         admission::check_deletion(target.kind, &target.name)?;
         let ruled = versions::ruled(target);
-        let outcome =
-            self.modify(&ruled, dry_run, |old| decide(old, options, dependents, Timestamp::now())).await?;
+        let propose = |old: &dyn Object| decide(old, options, dependents, Timestamp::now());
+        let outcome = self.modify_asked(&ruled, dry_run, asked, propose, |new, _| Ok(new)).await?;
         let entry = versions::served(target.kind, outcome.entry)?;
         Ok(Deleted { entry, finished: outcome.removed })
     }

@@ -4,7 +4,6 @@ mod budget;
 
 use std::time::Duration;
 
-use gantry_api::Resource as _;
 use gantry_api::core::v1::{Pod, PodCondition};
 use gantry_api::meta::v1::{
     CreateOptions, DeleteOptions, GetOptions, ListMeta, ListOptions, ObjectMeta, Status, StatusDetails,
@@ -12,11 +11,13 @@ use gantry_api::meta::v1::{
 use gantry_api::policy::v1::{Eviction, PodDisruptionBudget};
 use gantry_api::scalars::Time;
 use gantry_api::selector::LabelSelector;
+use gantry_api::{Resource as _, Subresource};
 use prost::Message as _;
 
 use super::modify::Next;
 use super::{Target, Verbs, options};
-use crate::admission;
+use crate::admission::asked::EVICTION;
+use crate::admission::{self, Operation};
 use crate::status::{ApiError, Reason};
 
 /// How often an eviction is tried while others change the pod, and the pause between.
@@ -36,7 +37,10 @@ impl Verbs {
         eviction: Eviction,
         create: &CreateOptions,
     ) -> Result<Status, ApiError> {
-        options::dry_run("CreateOptions", &create.dry_run)?;
+        let dry_run = options::dry_run("CreateOptions", &create.dry_run)?;
+        let sub = Some(Subresource::Eviction);
+        let asked = self.asked(Operation::Create, target, sub, dry_run, ("CreateOptions", create))?;
+        let eviction = self.admit_message(asked, EVICTION, eviction, None).await?;
         let meta = eviction.metadata.unwrap_or_default();
         if !meta.namespace.is_empty() && meta.namespace != target.namespace {
             let text =
@@ -163,7 +167,8 @@ impl Verbs {
                 *revision = marked.entry.revision().to_string();
             }
         }
-        self.delete(target, &options).await?;
+        // Who was asked about the eviction is not asked about the deletion.
+        self.delete_asked(target, &options, None).await?;
         Ok(())
     }
 }

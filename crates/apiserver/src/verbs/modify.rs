@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use gantry_api::Object;
 
+use super::finalize::nothing_holds;
+use super::ownership::keep_readable;
 use super::write::Sealed;
 use super::{Target, Verbs};
-use crate::admission::{Written, services};
+use crate::admission::{Asked, Operation, Round, Written, services};
 use crate::cache::{Cache, Entry};
 use crate::status::ApiError;
 
@@ -39,12 +41,28 @@ impl Verbs {
         &self,
         target: &Target,
         dry_run: bool,
-        mut decide: impl FnMut(&dyn Object) -> Result<Next, ApiError> + Send,
+        decide: impl FnMut(&dyn Object) -> Result<Next, ApiError> + Send,
     ) -> Result<Outcome, ApiError> {
+        self.modify_asked(target, dry_run, None, decide, |new, _| Ok(new)).await
+    }
+
+    /// The same for somebody who asks for it: webhooks may change what is proposed before `finish` makes of it what is
+    /// stored, and are asked about that.
+    pub(super) async fn modify_asked(
+        &self,
+        target: &Target,
+        dry_run: bool,
+        asked: Option<&Asked>,
+        propose: impl FnMut(&dyn Object) -> Result<Next, ApiError> + Send,
+        finish: impl Fn(Box<dyn Object>, &dyn Object) -> Result<Box<dyn Object>, ApiError> + Send + Sync,
+    ) -> Result<Outcome, ApiError> {
+        let mut change = Change { dry_run, asked, propose, finish };
         let cache = self.cache(target.kind)?;
         let key = target.key(&cache)?;
         let mut cached = cache.peek(&key);
         let mut conflicts = 0;
+        // What a state led to that may be old.
+        let mut guessed: Option<(i64, Result<Outcome, ApiError>)> = None;
         loop {
             let guess = cached.is_some();
             let current = match cached.take() {
@@ -54,12 +72,24 @@ impl Verbs {
                     stored.ok_or_else(|| ApiError::not_found(target.kind, &target.name))?
                 }
             };
-            match self.attempt(&cache, &current, dry_run, &mut decide).await {
+            if let Some((revision, outcome)) = guessed.take()
+                && revision == current.revision()
+            {
+                // It was not old.
+                return outcome;
+            }
+            match self.attempt(&cache, &current, &mut change).await {
                 Ok(Attempt::Done(outcome)) => return Ok(outcome),
-                Ok(Attempt::Unchanged) if !guess => return Ok(Outcome { entry: current, removed: false }),
-                Err(error) if !guess => return Err(error),
-                // Decided on what may be old: once more on what is stored.
-                Ok(Attempt::Unchanged) | Err(_) => {}
+                // Decided on what may be old: once more on what is stored, if that is something else.
+                Ok(Attempt::Unchanged) => {
+                    let outcome = Outcome { entry: current.clone(), removed: false };
+                    if !guess {
+                        return Ok(outcome);
+                    }
+                    guessed = Some((current.revision(), Ok(outcome)));
+                }
+                Err(error) if guess => guessed = Some((current.revision(), Err(error))),
+                Err(error) => return Err(error),
                 Ok(Attempt::Outrun) => {
                     conflicts += 1;
                     if conflicts >= ATTEMPTS {
@@ -70,19 +100,42 @@ impl Verbs {
         }
     }
 
-    async fn attempt(
+    async fn attempt<P, F>(
         &self,
         cache: &Cache,
         current: &Arc<Entry>,
-        dry_run: bool,
-        decide: &mut (impl FnMut(&dyn Object) -> Result<Next, ApiError> + Send),
-    ) -> Result<Attempt, ApiError> {
+        change: &mut Change<'_, P, F>,
+    ) -> Result<Attempt, ApiError>
+    where
+        P: FnMut(&dyn Object) -> Result<Next, ApiError> + Send,
+        F: Fn(Box<dyn Object>, &dyn Object) -> Result<Box<dyn Object>, ApiError> + Send + Sync,
+    {
+        let dry_run = change.dry_run;
         let old = current.object()?;
-        let mut new = match decide(&*old)? {
+        let next = (change.propose)(&*old)?;
+        if let Some(asked) = change.asked.filter(|asked| asked.operation == Operation::Delete) {
+            self.admit_deletion(asked, &*old).await?;
+        }
+        let proposed = match next {
             Next::Keep => return Ok(Attempt::Unchanged),
             Next::Remove => return self.remove(cache, current, &*old, dry_run).await,
             Next::Put(new) => new,
         };
+        let mut new = match change.asked.filter(|asked| asked.operation == Operation::Update) {
+            Some(asked) => {
+                let changed = self.mutate_twice(asked, proposed, &*old).await?;
+                let new = (change.finish)(changed, &*old)?;
+                self.check_asked(asked, Some(&*new), Some(&*old)).await?;
+                new
+            }
+            None => (change.finish)(proposed, &*old)?,
+        };
+        if nothing_holds(&*new) {
+            return self.remove(cache, current, &*old, dry_run).await;
+        }
+        if new.equals(&*old) {
+            return Ok(Attempt::Unchanged);
+        }
         self.check_changed(&*new, &*old).await?;
         let taken = self.take(&mut *new, Some(&*old), dry_run).await?;
         let sealed = Sealed::new(new, current.key());
@@ -96,6 +149,23 @@ impl Verbs {
         let written = self.store_changed(cache, sealed, current.revision()).await;
         self.settle(taken, outcome(&written)).await;
         finish(cache, current, written, false)
+    }
+
+    /// Lets webhooks change what is to replace an object; those that want to see what others made of it are asked again.
+    async fn mutate_twice(
+        &self,
+        asked: &Asked,
+        mut new: Box<dyn Object>,
+        old: &dyn Object,
+    ) -> Result<Box<dyn Object>, ApiError> {
+        let owners = new.meta().managed_fields.clone();
+        let mut round = Round::default();
+        new = self.mutate(asked, new, Some(old), &mut round).await?;
+        if round.again() {
+            new = self.mutate(asked, new, Some(old), &mut round).await?;
+        }
+        keep_readable(&mut *new, owners);
+        Ok(new)
     }
 
     async fn remove(
@@ -114,6 +184,14 @@ impl Verbs {
         }
         finish(cache, current, removed, true)
     }
+}
+
+/// How an object is to change.
+struct Change<'a, P, F> {
+    dry_run: bool,
+    asked: Option<&'a Asked>,
+    propose: P,
+    finish: F,
 }
 
 enum Attempt {

@@ -1,11 +1,12 @@
 //! Who owns the fields that a write changes.
 
 use gantry_api::apply::{self, Conflict, Refusal, Writer};
-use gantry_api::meta::v1::{StatusCause, StatusDetails};
+use gantry_api::meta::v1::{ManagedFieldsEntry, StatusCause, StatusDetails};
 use gantry_api::scalars::Time;
 use gantry_api::{Kind, Object, Subresource};
 
 use super::versions;
+use crate::authorization::Requester;
 use crate::status::{ApiError, Reason};
 
 /// How an object comes to say who owns its fields.
@@ -56,6 +57,22 @@ pub(super) fn keep_times(new: &mut dyn Object, old: &dyn Object) {
     new.meta_mut().resource_version = revision;
     if !same {
         new.meta_mut().managed_fields = now;
+    }
+}
+
+/// Keeps an object's owners as they were before webhooks, where what these made of them is not to be read. What else
+/// webhooks change is nobody's.
+pub(super) fn keep_readable(new: &mut dyn Object, before: Vec<ManagedFieldsEntry>) {
+    if new.meta().managed_fields == before {
+        return;
+    }
+    let Err(why) = apply::check_owners(&new.meta().managed_fields) else { return };
+    new.meta_mut().managed_fields = before;
+    if let Some(requester) = Requester::current() {
+        requester.warn([format!(
+            ".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated \
+             mutating admission controller; please fix your requests: {why}"
+        )]);
     }
 }
 

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gantry_api::custom::CustomObject;
-use gantry_api::meta::v1::PatchOptions;
+use gantry_api::meta::v1::{PatchOptions, UpdateOptions};
 use gantry_api::{Kind, Object, Subresource, schema};
 use serde_json::Value;
 
 use super::modify::Next;
 use super::ownership::{Ownership, writer};
-use super::update::{check_subresource, succeed};
+use super::update::{check_subresource, draft, succeed};
 use super::{PatchType, Target, Verbs, options, versions};
+use crate::admission::Operation;
 use crate::cache::Entry;
 use crate::patch::Patch;
 use crate::status::ApiError;
@@ -32,25 +33,29 @@ impl Verbs {
         let writer = writer(&options.field_manager, subresource);
         let patch = Patch::parse(patch_type, &patch)?;
         let ruled = versions::ruled(target);
-        let outcome = self
-            .modify(&ruled, dry_run, |old| {
-                let seen = if old.kind() == target.kind {
-                    None
-                } else {
-                    Some(versions::converted(old, target.kind)?)
-                };
-                let new =
-                    apply(&patch, seen.as_deref().unwrap_or(old), options.field_validation == "Strict")?;
-                same_place(target, &*new)?;
-                let new = versions::ruled_object(ruled.kind, new)?;
-                let next = succeed(subresource, new, old, Ownership::TakenBy(&writer, target.kind))?;
-                Ok(match next {
-                    Next::Put(new) if new.equals(old) => Next::Keep,
-                    next => next,
-                })
-            })
-            .await?;
+        let update = update_options(options);
+        let asked =
+            self.asked(Operation::Update, target, subresource, dry_run, ("UpdateOptions", &update))?;
+        let propose = |old: &dyn Object| {
+            let seen =
+                if old.kind() == target.kind { None } else { Some(versions::converted(old, target.kind)?) };
+            let new = apply(&patch, seen.as_deref().unwrap_or(old), options.field_validation == "Strict")?;
+            same_place(target, &*new)?;
+            let new = versions::ruled_object(ruled.kind, new)?;
+            draft(new, old, Ownership::TakenBy(&writer, target.kind)).map(Next::Put)
+        };
+        let finish = |new: Box<dyn Object>, old: &dyn Object| succeed(subresource, new, old);
+        let outcome = self.modify_asked(&ruled, dry_run, asked.as_ref(), propose, finish).await?;
         versions::served(target.kind, outcome.entry)
+    }
+}
+
+/// The options of the update that a patch is in the end: whoever admits it is told those.
+pub(super) fn update_options(options: &PatchOptions) -> UpdateOptions {
+    UpdateOptions {
+        dry_run: options.dry_run.clone(),
+        field_manager: options.field_manager.clone(),
+        field_validation: options.field_validation.clone(),
     }
 }
 

@@ -11,11 +11,19 @@ use gantry_api::meta::v1::{GetOptions, ManagedFieldsEntry, ObjectMeta, PatchOpti
 use gantry_api::selector::LabelSelector;
 use gantry_api::{Kind, Object, Subresource};
 
+use super::modify::Next;
 use super::ownership::{Ownership, refused, writer};
-use super::update::succeed;
+use super::patch::update_options;
+use super::update::{draft, succeed};
 use super::{PatchType, Target, Verbs, options};
+use crate::admission::Operation;
+use crate::admission::asked::SCALE;
 use crate::patch::Patch;
-use crate::status::ApiError;
+use crate::status::{ApiError, Reason};
+
+const SUB: Option<Subresource> = Some(Subresource::Scale);
+/// How often a scale is tried while others change the same object.
+const ATTEMPTS: usize = 8;
 
 impl Verbs {
     /// The `scale` of an object.
@@ -32,8 +40,8 @@ impl Verbs {
         options: &UpdateOptions,
     ) -> Result<Scale, ApiError> {
         let dry_run = options::of_write("UpdateOptions", &options.field_manager, &options.dry_run)?;
-        let writer = writer(&options.field_manager, Some(Subresource::Scale));
-        self.rescale(target, dry_run, |old, before| {
+        let writer = writer(&options.field_manager, SUB);
+        self.rescale(target, dry_run, options, |old, before| {
             let owners = owners_after(old, &before, &scale, &writer)?;
             Ok((scale.clone(), owners))
         })
@@ -49,9 +57,9 @@ impl Verbs {
         options: &PatchOptions,
     ) -> Result<Scale, ApiError> {
         let dry_run = options::of_patch(options)?;
-        let writer = writer(&options.field_manager, Some(Subresource::Scale));
+        let writer = writer(&options.field_manager, SUB);
         let patch = Patch::parse(patch_type, &patch)?;
-        self.rescale(target, dry_run, |old, before| {
+        self.rescale(target, dry_run, &update_options(options), |old, before| {
             let value = serde_json::to_value(&before).map_err(ApiError::internal)?;
             let patched = patch.apply_to_message(value, "k8s.io.api.autoscaling.v1.Scale")?;
             let scale = serde_json::from_value(patched)
@@ -63,8 +71,44 @@ impl Verbs {
     }
 
     /// Changes the scale of an object; `change` is given the object and its scale, and says the next scale and the
-    /// object's owners.
+    /// object's owners. Webhooks are asked about the new scale where there are any: about one of the present object, so
+    /// that it is found out once more where somebody else changes the object meanwhile.
     pub(super) async fn rescale(
+        &self,
+        target: &Target,
+        dry_run: bool,
+        options: &UpdateOptions,
+        mut change: impl FnMut(&dyn Object, Scale) -> Result<(Scale, Vec<ManagedFieldsEntry>), ApiError> + Send,
+    ) -> Result<Scale, ApiError> {
+        let asked = self.asked(Operation::Update, target, SUB, dry_run, ("UpdateOptions", options))?;
+        let Some(asked) = asked.map(|asked| asked.with_shape(SCALE)) else {
+            return self.rescale_unasked(target, dry_run, change).await;
+        };
+        let mut left = ATTEMPTS;
+        loop {
+            left -= 1;
+            let entry = self.get(target, &GetOptions::default()).await?;
+            let object = entry.object()?;
+            let old = scale_of(&*object)?;
+            let (wanted, owners) = change(&*object, old.clone())?;
+            let new = self.mutate_message(&asked, wanted, Some(&old)).await?;
+            self.check_message(&asked, &new, Some(&old)).await?;
+            let mut pinned = new;
+            let seen = old.metadata.unwrap_or_default();
+            let meta = pinned.metadata.get_or_insert_default();
+            let named = !meta.resource_version.is_empty() && meta.resource_version != seen.resource_version;
+            if !named {
+                meta.resource_version = seen.resource_version;
+            }
+            let again = |_: &dyn Object, _| Ok((pinned.clone(), owners.clone()));
+            match self.rescale_unasked(target, dry_run, again).await {
+                Err(error) if error.reason() == Reason::Conflict && !named && left > 0 => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn rescale_unasked(
         &self,
         target: &Target,
         dry_run: bool,
@@ -85,7 +129,7 @@ impl Verbs {
                 new.meta_mut().uid = meta.uid;
                 new.meta_mut().resource_version = meta.resource_version;
                 new.meta_mut().managed_fields = owners;
-                succeed(None, new, old, Ownership::Settled)
+                succeed(None, draft(new, old, Ownership::Settled)?, old).map(Next::Put)
             })
             .await?;
         scale_of(&*outcome.entry.object()?)

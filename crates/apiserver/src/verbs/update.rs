@@ -10,7 +10,7 @@ use super::create::{check_kind, place};
 use super::modify::Next;
 use super::ownership::{Ownership, keep_times, writer};
 use super::{Target, Verbs, finalize, options, pods, versions};
-use crate::admission;
+use crate::admission::{self, Operation};
 use crate::cache::Entry;
 use crate::certificates;
 use crate::status::{ApiError, Reason};
@@ -70,14 +70,16 @@ impl Verbs {
         place(target, object.meta_mut())?;
         let dry_run = options::of_write("UpdateOptions", &options.field_manager, &options.dry_run)?;
         let writer = writer(&options.field_manager, subresource);
-        let outcome = self
-            .modify(&ruled, dry_run, |old| {
-                check_unconditional(target, &*object)?;
-                let new = object.clone_object();
-                check_revision(target.kind, new.meta(), old.meta())?;
-                succeed(subresource, new, old, Ownership::TakenBy(&writer, target.kind))
-            })
-            .await?;
+        let asked =
+            self.asked(Operation::Update, target, subresource, dry_run, ("UpdateOptions", options))?;
+        let propose = |old: &dyn Object| {
+            check_unconditional(target, &*object)?;
+            let new = object.clone_object();
+            check_revision(target.kind, new.meta(), old.meta())?;
+            draft(new, old, Ownership::TakenBy(&writer, target.kind)).map(Next::Put)
+        };
+        let finish = |new: Box<dyn Object>, old: &dyn Object| succeed(subresource, new, old);
+        let outcome = self.modify_asked(&ruled, dry_run, asked.as_ref(), propose, finish).await?;
         versions::served(target.kind, outcome.entry)
     }
 }
@@ -123,18 +125,28 @@ fn check_uid(kind: &Kind, wanted: &str, name: &str, found: &str) -> Result<(), A
     Err(ApiError::conflict(kind, name, &detail))
 }
 
-/// From what is stored and what a client wants to what comes next: the common end of update and patch.
+/// What a client wants of an object, with defaults and owners: the common begin of update, patch and apply.
+pub(super) fn draft(
+    mut new: Box<dyn Object>,
+    old: &dyn Object,
+    ownership: Ownership<'_>,
+) -> Result<Box<dyn Object>, ApiError> {
+    check_revision(old.kind(), new.meta(), old.meta())?;
+    new.strategy_mut().set_defaults();
+    keep_what_the_server_says(new.meta_mut(), old.meta());
+    ownership.settle(Some(old), &mut *new)?;
+    Ok(new)
+}
+
+/// From a draft, which webhooks may have changed, to what comes next: the common end of update, patch and apply.
 pub(super) fn succeed(
     subresource: Option<Subresource>,
     mut new: Box<dyn Object>,
     old: &dyn Object,
-    ownership: Ownership<'_>,
-) -> Result<Next, ApiError> {
+) -> Result<Box<dyn Object>, ApiError> {
     let kind = old.kind();
     check_revision(kind, new.meta(), old.meta())?;
-    new.strategy_mut().set_defaults();
     keep_what_the_server_says(new.meta_mut(), old.meta());
-    ownership.settle(Some(old), &mut *new)?;
     match subresource {
         Some(Subresource::Status) => {
             new.strategy_mut().prepare_for_status_update(old);
@@ -188,7 +200,7 @@ pub(super) fn succeed(
         return Err(ApiError::invalid(kind, &old.meta().name, &errors));
     }
     keep_times(&mut *new, old);
-    if finalize::nothing_holds(&*new) { Ok(Next::Remove) } else { Ok(Next::Put(new)) }
+    Ok(new)
 }
 
 /// What a client cannot change, whatever it sends.

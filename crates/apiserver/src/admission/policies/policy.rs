@@ -1,0 +1,128 @@
+//! A policy and a binding, ready to be asked.
+
+use gantry_api::admissionregistration::v1::{
+    MatchResources, NamedRuleWithOperations, ParamKind, ParamRef, ValidatingAdmissionPolicy,
+    ValidatingAdmissionPolicyBinding,
+};
+use gantry_api::expression::{Composition, Expression};
+use gantry_api::selector::LabelSelector;
+
+/// What expressions may look at.
+const VARIABLES: [&str; 6] = ["object", "oldObject", "request", "params", "namespaceObject", "variables"];
+
+/// What requests a policy or a binding is about.
+#[derive(Debug, Default)]
+pub(super) struct Constraints {
+    pub(super) rules: Vec<NamedRuleWithOperations>,
+    pub(super) excluded: Vec<NamedRuleWithOperations>,
+    /// Whether rules also match by other versions of the same objects.
+    pub(super) equivalent: bool,
+    pub(super) namespaces: Option<Result<LabelSelector, String>>,
+    pub(super) objects: Option<Result<LabelSelector, String>>,
+}
+
+impl Constraints {
+    fn of(resources: Option<&MatchResources>) -> Self {
+        let Some(resources) = resources else { return Self { equivalent: true, ..Self::default() } };
+        let selector = |selector: &Option<_>| {
+            let read = |selector| LabelSelector::from_meta(Some(selector)).map_err(|error| error.to_string());
+            selector.as_ref().map(read)
+        };
+        Self {
+            rules: resources.resource_rules.clone(),
+            excluded: resources.exclude_resource_rules.clone(),
+            equivalent: resources.match_policy.as_deref() != Some("Exact"),
+            namespaces: selector(&resources.namespace_selector),
+            objects: selector(&resources.object_selector),
+        }
+    }
+}
+
+/// What a policy asks for.
+#[derive(Debug)]
+pub(super) struct Validation {
+    pub(super) expression: Expression,
+    pub(super) message: String,
+    pub(super) message_expression: Option<Expression>,
+    pub(super) reason: String,
+}
+
+/// What is asked, once it could be read.
+#[derive(Debug, Default)]
+pub(super) struct Rules {
+    pub(super) conditions: Vec<Expression>,
+    pub(super) composition: Composition,
+    pub(super) validations: Vec<Validation>,
+}
+
+/// A policy.
+#[derive(Debug)]
+pub(super) struct Policy {
+    pub(super) name: String,
+    pub(super) params: Option<ParamKind>,
+    pub(super) constraints: Constraints,
+    /// Whether requests go on where it cannot be asked.
+    pub(super) ignores_failure: bool,
+    pub(super) rules: Result<Rules, String>,
+}
+
+impl Policy {
+    pub(super) fn of(name: &str, policy: &ValidatingAdmissionPolicy) -> Self {
+        let spec = policy.spec.clone().unwrap_or_default();
+        let compile = |text: &str| {
+            Expression::compile(text, &VARIABLES).map_err(|error| format!("compilation failed: {error}"))
+        };
+        let rules = || {
+            let mut rules = Rules::default();
+            for condition in &spec.match_conditions {
+                rules.conditions.push(compile(&condition.expression)?);
+            }
+            for variable in &spec.variables {
+                rules.composition.push(&variable.name, compile(&variable.expression)?);
+            }
+            for validation in &spec.validations {
+                let message = validation.message_expression.trim();
+                rules.validations.push(Validation {
+                    expression: compile(&validation.expression)?,
+                    message: validation.message.trim().to_owned(),
+                    message_expression: (!message.is_empty()).then(|| compile(message)).transpose()?,
+                    reason: validation.reason.clone().unwrap_or_else(|| "Invalid".to_owned()),
+                });
+            }
+            Ok(rules)
+        };
+        Self {
+            name: name.to_owned(),
+            rules: rules(),
+            params: spec.param_kind,
+            constraints: Constraints::of(spec.match_constraints.as_ref()),
+            ignores_failure: spec.failure_policy.as_deref() == Some("Ignore"),
+        }
+    }
+}
+
+/// A binding.
+#[derive(Debug)]
+pub(super) struct Binding {
+    pub(super) name: String,
+    pub(super) policy: String,
+    pub(super) params: Option<ParamRef>,
+    pub(super) constraints: Constraints,
+    pub(super) denies: bool,
+    pub(super) warns: bool,
+}
+
+impl Binding {
+    pub(super) fn of(name: &str, binding: &ValidatingAdmissionPolicyBinding) -> Self {
+        let spec = binding.spec.clone().unwrap_or_default();
+        let acts = |action: &str| spec.validation_actions.iter().any(|one| one == action);
+        Self {
+            name: name.to_owned(),
+            denies: acts("Deny"),
+            warns: acts("Warn"),
+            policy: spec.policy_name,
+            params: spec.param_ref,
+            constraints: Constraints::of(spec.match_resources.as_ref()),
+        }
+    }
+}
