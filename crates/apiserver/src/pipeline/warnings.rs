@@ -14,7 +14,11 @@ pub(super) fn write(headers: &mut HeaderMap, warnings: Vec<String>) {
     let mut left = ENOUGH;
     for mut warning in warnings {
         if long {
-            warning.truncate(warning.floor_char_boundary(CUT));
+            let mut end = warning.len().min(CUT);
+            while !warning.is_char_boundary(end) {
+                end -= 1;
+            }
+            warning.truncate(end);
             let Some(less) = left.checked_sub(warning.len()) else { return };
             left = less;
         }
