@@ -72,9 +72,9 @@ async fn what_webhooks_add_is_nobodys() {
     let mine = json!(["me", "Update", null, {"f:data": {".": {}, "f:k": {}}}]);
     let made = server.post(&format!("{CONFIG_MAPS}?fieldManager=me"), &config_map("a")).await.ok(201);
     assert_eq!(made["metadata"]["labels"], json!({"by": "hook"}));
-    assert_eq!(owners(&made), [mine.clone()]);
+    assert_eq!(owners(&made), std::slice::from_ref(&mine));
     // The webhook sees them.
-    assert_eq!(owners(&webhook.take()[0]["object"]), [mine.clone()]);
+    assert_eq!(owners(&webhook.take()[0]["object"]), std::slice::from_ref(&mine));
     let path = format!("{CONFIG_MAPS}/a?fieldManager=you");
     let changed = server.patch(&path, MERGE, &json!({"data": {"l": "w"}})).await.ok(200);
     let yours = json!(["you", "Update", null, {"f:data": {"f:l": {}}}]);
