@@ -20,7 +20,7 @@ mod tree;
 mod update;
 mod validate;
 mod walk;
-mod wire;
+pub(crate) mod wire;
 
 pub use configuration::{Applied, Conflict, Refusal, apply};
 pub use element::{Element, Name, Path, Scalar};

@@ -21,6 +21,7 @@ pub mod field;
 pub mod json;
 mod kind;
 mod object;
+pub mod partial;
 pub mod patch;
 mod prepare;
 pub mod registry;

@@ -56,6 +56,21 @@ impl Patch {
         self.names_owners
     }
 
+    /// The names of the fields at the top of an object that it may look at or change; `None` where that is not plain.
+    pub fn tops(&self) -> Option<Vec<&str>> {
+        match &self.form {
+            Form::Merge(document) | Form::Strategic(document) => {
+                let names = document.as_object()?.keys().map(String::as_str);
+                // A directive is about the object itself.
+                names.map(|name| (!name.starts_with('$')).then_some(name)).collect()
+            }
+            Form::Json(operations) => {
+                let pointers = operations.iter().flat_map(pointers);
+                pointers.map(top).collect()
+            }
+        }
+    }
+
     /// Applies it to an object of `kind`.
     pub fn apply(&self, value: Value, kind: &Kind) -> Result<Value, ApiError> {
         self.apply_to_message(value, kind.message)
@@ -80,6 +95,26 @@ impl Patch {
     }
 }
 
+/// Where an operation looks, and where it writes.
+fn pointers(operation: &json_patch::PatchOperation) -> impl Iterator<Item = &str> {
+    use json_patch::PatchOperation::{Add, Copy, Move, Remove, Replace, Test};
+    let (path, from) = match operation {
+        Add(add) => (&add.path, None),
+        Remove(remove) => (&remove.path, None),
+        Replace(replace) => (&replace.path, None),
+        Test(test) => (&test.path, None),
+        Move(moved) => (&moved.path, Some(&moved.from)),
+        Copy(copied) => (&copied.path, Some(&copied.from)),
+    };
+    [Some(path), from].into_iter().flatten().map(|pointer| pointer.as_str())
+}
+
+/// The first step of a pointer; `None` for the whole document, and for a step with escapes.
+fn top(pointer: &str) -> Option<&str> {
+    let top = pointer.strip_prefix('/')?.split('/').next()?;
+    (!top.contains('~')).then_some(top)
+}
+
 fn object(value: Value) -> Result<Value, ApiError> {
     if value.is_object() {
         Ok(value)
@@ -94,4 +129,35 @@ fn unprocessable(error: &dyn std::error::Error) -> ApiError {
         Reason::Invalid,
         format!("the server rejected our request due to an error in our request: {error}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tops(patch_type: PatchType, patch: &str) -> Option<Vec<String>> {
+        let patch = Patch::parse(patch_type, patch.as_bytes()).unwrap();
+        patch.tops().map(|tops| tops.into_iter().map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn a_merge_names_its_own_keys() {
+        for form in [PatchType::Merge, PatchType::StrategicMerge] {
+            let named = tops(form, r#"{"metadata": {"labels": null}, "status": {}}"#).unwrap();
+            assert_eq!(named, ["metadata", "status"]);
+            assert_eq!(tops(form, "{}").unwrap(), [""; 0]);
+            assert_eq!(tops(form, r#"{"$patch": "replace", "spec": {}}"#), None);
+        }
+    }
+
+    #[test]
+    fn operations_name_what_they_read_and_write() {
+        let named = tops(
+            PatchType::Json,
+            r#"[{"op": "test", "path": "/kind", "value": "Pod"}, {"op": "move", "from": "/spec/a", "path": "/status/b"}]"#,
+        );
+        assert_eq!(named.unwrap(), ["kind", "status", "spec"]);
+        assert_eq!(tops(PatchType::Json, r#"[{"op": "replace", "path": "", "value": {}}]"#), None);
+        assert_eq!(tops(PatchType::Json, r#"[{"op": "remove", "path": "/a~1b"}]"#), None);
+    }
 }

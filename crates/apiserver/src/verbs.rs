@@ -13,6 +13,7 @@ mod modify;
 pub(crate) mod options;
 mod ownership;
 mod patch;
+mod patched;
 mod pods;
 mod read;
 mod scale;

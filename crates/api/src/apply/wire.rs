@@ -6,7 +6,7 @@ use crate::schema::shape::{Numbers, Slot, Struct, Type};
 
 /// A value in the bytes of a message, as this crate encodes it: what occurs once is there once.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Wire<'a> {
+pub(crate) enum Wire<'a> {
     /// Not in the bytes, but in every object of upstream: an empty struct, a zero, or null.
     Zero,
     /// A number, or a flag.
@@ -185,7 +185,7 @@ fn map_entry<'a>(of: &Type, mut bytes: &'a [u8]) -> (&'a [u8], Wire<'a>) {
 }
 
 /// The next field of a message; `None` at its end, or where it is broken off.
-fn next<'a>(bytes: &mut &'a [u8]) -> Option<(u32, Wire<'a>)> {
+pub(crate) fn next<'a>(bytes: &mut &'a [u8]) -> Option<(u32, Wire<'a>)> {
     let tag = varint(bytes)?;
     let number = u32::try_from(tag >> 3).ok()?;
     let value = match tag & 7 {
