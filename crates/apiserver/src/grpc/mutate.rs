@@ -64,6 +64,8 @@ async fn enter(flow: &Flow, user: &Requester, request: &MutateRequest) -> Result
         Some(Verb::Create(create)) => ("create", &create.r#ref),
         Some(Verb::Update(update)) => ("update", &update.r#ref),
         Some(Verb::Patch(patch)) => ("patch", &patch.r#ref),
+        // What applies may make an object, too; it is authorized and counted as the patch that it is.
+        Some(Verb::Apply(apply)) => ("patch", &apply.r#ref),
         Some(Verb::Delete(delete)) => ("delete", &delete.r#ref),
         None => return Ok(None),
     };
@@ -88,7 +90,8 @@ async fn write(
         Some(Verb::Create(create)) => service.create(user, agent, create).await,
         Some(Verb::Update(update)) => service.update(user, agent, update).await,
         Some(Verb::Patch(patch)) => service.patch(user, agent, patch).await,
+        Some(Verb::Apply(apply)) => service.apply(user, apply).await,
         Some(Verb::Delete(delete)) => service.delete(user, delete).await,
-        None => Err(ApiError::bad_request("verb is required: create, update, patch or delete")),
+        None => Err(ApiError::bad_request("verb is required: create, update, patch, apply or delete")),
     }
 }

@@ -121,7 +121,11 @@ impl Service {
         }
     }
 
-    async fn apply(&self, user: &Requester, request: api::ApplyRequest) -> Result<api::Object, ApiError> {
+    pub(super) async fn apply(
+        &self,
+        user: &Requester,
+        request: api::ApplyRequest,
+    ) -> Result<api::Object, ApiError> {
         let (target, subresource) = resolve(&self.verbs, user, "patch", request.r#ref)?;
         let options = request.options.unwrap_or_default();
         let options = PatchOptions {

@@ -2,16 +2,11 @@
 
 mod custom;
 
-use bytes::{BufMut as _, BytesMut};
-use gantry_api::core::v1::ConfigMap;
-use gantry_api::grpc::api::{ApplyRequest, Object, ResourceRef};
-use gantry_api::meta::v1::ApplyOptions;
 use http::Method;
-use http::header::{TE, USER_AGENT};
-use prost::Message as _;
+use http::header::USER_AGENT;
 use serde_json::{Value, json};
 
-use crate::http::{Answer, JSON, MERGE, STRATEGIC};
+use crate::http::{Answer, MERGE, STRATEGIC};
 use crate::server::{CONFIG_MAPS, DEPLOYMENTS, Server, config_map, deployment};
 
 const APPLY: &str = "application/apply-patch+yaml";
@@ -36,7 +31,7 @@ fn owners(object: &Value) -> Vec<(String, String, String, Value)> {
     entries.into_iter().map(owner).collect()
 }
 
-fn managers(object: &Value) -> Vec<String> {
+pub(super) fn managers(object: &Value) -> Vec<String> {
     owners(object).into_iter().map(|(manager, operation, ..)| format!("{manager} {operation}")).collect()
 }
 
@@ -262,51 +257,4 @@ async fn status_and_scale_have_owners_of_their_own() {
     let now = server.get(&path).await.ok(200);
     assert!(owners(&now).contains(&("other".into(), "Apply".into(), "scale".into(), replicas)), "{now}");
     assert!(!managers(&now).contains(&"scaler Update".to_owned()), "{now}");
-}
-
-/// A call of gRPC: the message of its answer, or the status' code where there is none.
-async fn call(server: &Server, request: &ApplyRequest) -> Result<ConfigMap, String> {
-    let message = request.encode_to_vec();
-    let mut body = BytesMut::new();
-    body.put_u8(0);
-    body.put_u32(u32::try_from(message.len()).unwrap());
-    body.put_slice(&message);
-    let call = server.call(Method::POST, "/gantry.api.v1.Resources/Apply").header(TE, "trailers");
-    let answer = call.body("application/grpc", body.freeze()).send().await;
-    if let Some(code) = answer.headers.get("grpc-status") {
-        return Err(code.to_str().unwrap().to_owned());
-    }
-    let object = Object::decode(&answer.body[5..]).unwrap().object.unwrap();
-    Ok(ConfigMap::decode(object.value.as_slice()).unwrap())
-}
-
-#[tokio::test]
-async fn apply_by_grpc() {
-    let server = Server::start().await;
-    let request = |manager: &str, value: &str| ApplyRequest {
-        r#ref: Some(ResourceRef {
-            version: "v1".into(),
-            resource: "configmaps".into(),
-            namespace: "default".into(),
-            name: "a".into(),
-            ..ResourceRef::default()
-        }),
-        configuration: json!({
-            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"k": value},
-        })
-        .to_string()
-        .into(),
-        options: Some(ApplyOptions { field_manager: manager.into(), ..ApplyOptions::default() }),
-    };
-    let made = call(&server, &request("one", "1")).await.unwrap();
-    assert_eq!(made.metadata.unwrap().managed_fields[0].manager, "one");
-    // Aborted: a conflict.
-    assert_eq!(call(&server, &request("two", "2")).await.unwrap_err(), "10");
-    // Invalid argument: nobody applies.
-    assert_eq!(call(&server, &request("", "1")).await.unwrap_err(), "3");
-    let mut forced = request("two", "2");
-    forced.options.as_mut().unwrap().force = Some(true);
-    assert_eq!(call(&server, &forced).await.unwrap().data["k"], "2");
-    let seen = server.get_as(&format!("{CONFIG_MAPS}/a"), JSON).await.ok(200);
-    assert_eq!(managers(&seen), ["two Apply"]);
 }

@@ -6,6 +6,7 @@ mod access;
 mod admission;
 mod api_services;
 mod apply;
+mod apply_grpc;
 mod autoscalers;
 mod bodies;
 mod certificates;
