@@ -4,10 +4,13 @@
 //! ([`Verbs::check_new`]); what it takes of addresses and quotas is taken last, by whoever writes it.
 
 pub(crate) mod asked;
+mod default_class;
 mod devices;
+mod expansion;
 mod limits;
 mod namespaces;
 mod node_restriction;
+mod nodes;
 mod plugins;
 mod pod_security;
 mod pods;
@@ -25,7 +28,8 @@ mod webhooks;
 
 use std::any::Any;
 
-use gantry_api::core::v1::{Namespace, PersistentVolumeClaim, Pod};
+use gantry_api::core::v1::{Namespace, Node, PersistentVolumeClaim, Pod};
+use gantry_api::networking::v1::Ingress;
 use gantry_api::resource::v1::ResourceSlice;
 use gantry_api::scalars::Time;
 use gantry_api::scheduling::v1::PriorityClass;
@@ -110,8 +114,19 @@ impl Verbs {
     pub(crate) async fn admit_new(&self, object: &mut dyn Object) -> Result<(), ApiError> {
         self.admit_namespace(object).await?;
         let plugins = &self.settings().plugins;
+        if let Some(node) = object.downcast_mut::<Node>().filter(|_| plugins.has(plugins::TAINT_NODES)) {
+            nodes::taint(node);
+        }
+        if let Some(claim) = object.downcast_mut().filter(|_| plugins.has(plugins::DEFAULT_STORAGE_CLASS)) {
+            self.default_storage_class(claim)?;
+        }
         if plugins.has(plugins::STORAGE_PROTECTION) {
             protection::protect(object);
+        }
+        if let Some(ingress) =
+            object.downcast_mut::<Ingress>().filter(|_| plugins.has(plugins::DEFAULT_INGRESS_CLASS))
+        {
+            self.default_ingress_class(ingress)?;
         }
         certificates::requested_by(object);
         if let Some(slice) = object.downcast_mut::<ResourceSlice>() {
@@ -133,6 +148,9 @@ impl Verbs {
             }
             if plugins.has(plugins::RUNTIME_CLASS) {
                 self.apply_runtime_class(pod).await?;
+            }
+            if plugins.has(plugins::POD_TOPOLOGY_LABELS) {
+                self.label_with_topology(pod).await?;
             }
             pods::write_account(pod);
         }
@@ -156,6 +174,9 @@ impl Verbs {
         } else if let Some(class) = object.downcast_ref::<PriorityClass>() {
             self.check_default_priority(class).await
         } else {
+            if security {
+                self.warn_of_template(object).await?;
+            }
             certificates::restrict(object)
         }
     }
@@ -169,7 +190,13 @@ impl Verbs {
         if let (Some(new), Some(old)) = (object.downcast_ref::<Namespace>(), old.downcast_ref::<Namespace>())
             && plugins.has(plugins::POD_SECURITY)
         {
-            return pod_security::check_labels(new, Some(old));
+            pod_security::check_labels(new, Some(old))?;
+            return self.warn_of_pods(new, old);
+        }
+        if let (Some(new), Some(old)) = (object.downcast_ref(), old.downcast_ref())
+            && plugins.has(plugins::CLAIM_RESIZE)
+        {
+            return self.check_expansion(new, old).await;
         }
         let (Some(pod), Some(old)) = (object.downcast_ref::<Pod>(), old.downcast_ref::<Pod>()) else {
             return Ok(());
@@ -177,10 +204,26 @@ impl Verbs {
         if plugins.has(plugins::SERVICE_ACCOUNT) && service_account::gets_containers(pod, old) {
             self.check_ephemeral_secrets(pod).await?;
         }
+        if plugins.has(plugins::LIMIT_RANGER) && limits::is_resized(pod, old) {
+            self.check_pod_limits(pod)?;
+        }
         if plugins.has(plugins::POD_SECURITY) && pod_security::matters(pod, old) {
             self.check_pod_security(pod).await?;
         }
         Ok(())
+    }
+
+    /// Warns of an object that was changed as a whole, as it is now.
+    pub(crate) async fn warn_of_change(
+        &self,
+        subresource: Option<Subresource>,
+        entry: &Entry,
+    ) -> Result<(), ApiError> {
+        let security = self.settings().plugins.has(plugins::POD_SECURITY);
+        if subresource.is_some() || !security || !pod_security::makes_pods(entry.kind()) {
+            return Ok(());
+        }
+        self.warn_of_template(&*entry.object()?).await
     }
 
     /// The objects of a namespace, as the cache has them now.

@@ -1,11 +1,20 @@
 //! What limit ranges fill in and forbid.
 
 use gantry_api::Resource;
-use gantry_api::core::v1::{LimitRange, PersistentVolumeClaim, Pod};
+use gantry_api::core::v1::{LimitRange, PersistentVolumeClaim, Pod, ResourceRequirements};
 use gantry_quota::limits;
 
 use crate::status::ApiError;
 use crate::verbs::Verbs;
+
+/// Whether a pod's containers ask for something else than before.
+pub(super) fn is_resized(new: &Pod, old: &Pod) -> bool {
+    let wanted = |pod: &Pod| -> Vec<Option<ResourceRequirements>> {
+        let containers = pod.spec.iter().flat_map(|spec| spec.containers.iter().chain(&spec.init_containers));
+        containers.map(|container| container.resources.clone()).collect()
+    };
+    new.spec != old.spec && wanted(new) != wanted(old)
+}
 
 impl Verbs {
     /// Fills what the containers of a new pod leave open.

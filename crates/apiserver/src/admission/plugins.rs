@@ -3,19 +3,25 @@
 use std::collections::BTreeSet;
 
 /// The plugins that this server has, in upstream's order. All are on unless they are switched off.
-const AVAILABLE: [&str; 16] = [
+const AVAILABLE: [&str; 22] = [
     NAMESPACE_LIFECYCLE,
     LIMIT_RANGER,
     SERVICE_ACCOUNT,
     NODE_RESTRICTION,
+    TAINT_NODES,
     POD_SECURITY,
     PRIORITY,
     DEFAULT_TOLERATION_SECONDS,
+    DEFAULT_STORAGE_CLASS,
     STORAGE_PROTECTION,
+    CLAIM_RESIZE,
     RUNTIME_CLASS,
     CERTIFICATE_APPROVAL,
     CERTIFICATE_SIGNING,
+    CLUSTER_TRUST_BUNDLE,
     CERTIFICATE_SUBJECT,
+    DEFAULT_INGRESS_CLASS,
+    POD_TOPOLOGY_LABELS,
     MUTATING_WEBHOOK,
     VALIDATING_POLICY,
     VALIDATING_WEBHOOK,
@@ -26,14 +32,21 @@ pub(crate) const NAMESPACE_LIFECYCLE: &str = "NamespaceLifecycle";
 pub(crate) const LIMIT_RANGER: &str = "LimitRanger";
 pub(crate) const SERVICE_ACCOUNT: &str = "ServiceAccount";
 pub(crate) const NODE_RESTRICTION: &str = "NodeRestriction";
+pub(crate) const TAINT_NODES: &str = "TaintNodesByCondition";
 pub(crate) const POD_SECURITY: &str = "PodSecurity";
 pub(crate) const PRIORITY: &str = "Priority";
 pub(crate) const DEFAULT_TOLERATION_SECONDS: &str = "DefaultTolerationSeconds";
+pub(crate) const DEFAULT_STORAGE_CLASS: &str = "DefaultStorageClass";
 pub(crate) const STORAGE_PROTECTION: &str = "StorageObjectInUseProtection";
+pub(crate) const CLAIM_RESIZE: &str = "PersistentVolumeClaimResize";
 pub(crate) const RUNTIME_CLASS: &str = "RuntimeClass";
 const CERTIFICATE_APPROVAL: &str = "CertificateApproval";
 const CERTIFICATE_SIGNING: &str = "CertificateSigning";
+/// It guards a kind that no server has unless its beta version is switched on, which this one cannot do.
+const CLUSTER_TRUST_BUNDLE: &str = "ClusterTrustBundleAttest";
 const CERTIFICATE_SUBJECT: &str = "CertificateSubjectRestriction";
+pub(crate) const DEFAULT_INGRESS_CLASS: &str = "DefaultIngressClass";
+pub(crate) const POD_TOPOLOGY_LABELS: &str = "PodTopologyLabels";
 pub(crate) const MUTATING_WEBHOOK: &str = "MutatingAdmissionWebhook";
 pub(crate) const VALIDATING_POLICY: &str = "ValidatingAdmissionPolicy";
 pub(crate) const VALIDATING_WEBHOOK: &str = "ValidatingAdmissionWebhook";
@@ -50,25 +63,19 @@ const FIXED: [&str; 6] = [
 ];
 
 /// Upstream's other plugins: known by name, and not in this server.
-const UNAVAILABLE: [&str; 21] = [
+const UNAVAILABLE: [&str; 15] = [
     "AlwaysAdmit",
     "NamespaceAutoProvision",
     "NamespaceExists",
     "LimitPodHardAntiAffinityTopology",
-    "TaintNodesByCondition",
     "AlwaysPullImages",
     "ImagePolicyWebhook",
     "PodNodeSelector",
     "PodTolerationRestriction",
     "EventRateLimit",
     "ExtendedResourceToleration",
-    "DefaultStorageClass",
     "OwnerReferencesPermissionEnforcement",
-    "PersistentVolumeClaimResize",
-    "ClusterTrustBundleAttest",
-    "DefaultIngressClass",
     "DenyServiceExternalIPs",
-    "PodTopologyLabels",
     "NodeDeclaredFeatureValidator",
     "MutatingAdmissionPolicy",
     "AlwaysDeny",

@@ -1,111 +1,22 @@
 //! The Pod Security Standards: what a namespace's labels let its pods do.
 
 mod baseline;
+mod policy;
 mod restricted;
 mod text;
+mod warnings;
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use gantry_api::core::v1::{Container, Namespace, Pod, PodSpec};
-use gantry_api::field::{Error, ErrorList, Path};
 use gantry_api::{Object, Resource};
 
-use self::text::Finding;
+use self::policy::{Level, Policy, Standard, Version, broken_labels};
+use self::text::{Finding, listed};
+pub(super) use self::warnings::makes_pods;
 use crate::status::ApiError;
 use crate::verbs::Verbs;
-
-const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
-/// The labels of levels, each with the one of its version.
-const LABELS: [(&str, &str); 3] = [
-    (ENFORCE, "pod-security.kubernetes.io/enforce-version"),
-    ("pod-security.kubernetes.io/audit", "pod-security.kubernetes.io/audit-version"),
-    ("pod-security.kubernetes.io/warn", "pod-security.kubernetes.io/warn-version"),
-];
-
-/// How much is allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Level {
-    Privileged,
-    Baseline,
-    Restricted,
-}
-
-/// The minor version of Kubernetes whose rules count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
-enum Version {
-    Minor(u32),
-    Latest,
-}
-
-impl Level {
-    fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "privileged" => Self::Privileged,
-            "baseline" => Self::Baseline,
-            "restricted" => Self::Restricted,
-            _ => return None,
-        })
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Privileged => "privileged",
-            Self::Baseline => "baseline",
-            Self::Restricted => "restricted",
-        }
-    }
-}
-
-impl Version {
-    fn parse(text: &str) -> Option<Self> {
-        if text == "latest" {
-            return Some(Self::Latest);
-        }
-        let minor = text.strip_prefix("v1.")?;
-        let plain =
-            minor == "0" || !minor.starts_with('0') && minor.bytes().all(|byte| byte.is_ascii_digit());
-        plain.then(|| minor.parse().ok().map(Self::Minor)).flatten()
-    }
-
-    /// Whether a rule that came with this minor version counts.
-    fn since(self, minor: u32) -> bool {
-        self >= Self::Minor(minor)
-    }
-}
-
-impl std::fmt::Display for Version {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Minor(minor) => write!(f, "v1.{minor}"),
-            Self::Latest => f.write_str("latest"),
-        }
-    }
-}
-
-/// What is enforced. A level that nobody knows counts as the strictest, such a version as the latest.
-fn enforced(labels: &BTreeMap<String, String>) -> (Level, Version) {
-    let (level, version) = LABELS[0];
-    let level =
-        labels.get(level).map_or(Level::Privileged, |text| Level::parse(text).unwrap_or(Level::Restricted));
-    let version = labels.get(version).and_then(|text| Version::parse(text)).unwrap_or(Version::Latest);
-    (level, version)
-}
-
-/// Every label that cannot be understood.
-fn broken_labels(labels: &BTreeMap<String, String>) -> ErrorList {
-    let path = |label: &str| Path::new("metadata").child("labels").key(label);
-    let mut errors = ErrorList::new();
-    for (level, version) in LABELS {
-        if let Some(text) = labels.get(level).filter(|text| Level::parse(text).is_none()) {
-            let detail = "must be one of privileged, baseline, restricted";
-            errors.push(Error::invalid(path(level), text.as_str(), detail));
-        }
-        if let Some(text) = labels.get(version).filter(|text| Version::parse(text).is_none()) {
-            errors.push(Error::invalid(path(version), text.as_str(), r#"must be "latest" or "v1.x""#));
-        }
-    }
-    errors
-}
 
 /// Refuses labels that cannot be understood, where they were not there before.
 pub(super) fn check_labels(new: &Namespace, old: Option<&Namespace>) -> Result<(), ApiError> {
@@ -126,33 +37,32 @@ pub(super) fn matters(new: &Pod, old: &Pod) -> bool {
 }
 
 impl Verbs {
-    /// Refuses a pod that its namespace forbids.
+    /// Refuses a pod that its namespace forbids, and warns of one that it warns of.
     pub(super) async fn check_pod_security(&self, pod: &Pod) -> Result<(), ApiError> {
-        let namespace = self.cluster_object::<Namespace>(Resource::meta(pod).namespace.as_str()).await?;
-        let Some(namespace) = namespace else { return Ok(()) };
-        let (level, version) = enforced(&Resource::meta(&namespace).labels);
-        let findings = findings(pod, level, version);
-        if findings.is_empty() {
+        let Some(policy) = self.security_policy(&Resource::meta(pod).namespace).await? else { return Ok(()) };
+        let (annotations, spec) = parts(pod);
+        let found = findings(annotations, spec, policy.enforce);
+        if found.is_empty() {
+            warnings::warn(annotations, spec, policy.warn);
             return Ok(());
         }
-        let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
-        let detail = format!("violates PodSecurity \"{}:{version}\": {}", level.name(), findings.join(", "));
+        let detail = format!("violates PodSecurity \"{}\": {}", policy.enforce, listed(&found));
         Err(ApiError::forbidden(Object::kind(pod), &Object::meta(pod).name, &detail))
+    }
+
+    /// What a namespace asks for, if it is there.
+    async fn security_policy(&self, namespace: &str) -> Result<Option<Policy>, ApiError> {
+        let namespace = self.cluster_object::<Namespace>(namespace).await?;
+        Ok(namespace.map(|namespace| Policy::of(&Resource::meta(&namespace).labels)))
     }
 }
 
 /// Everything that the level forbids, in the order of the rules' names, those of the baseline first.
-fn findings(pod: &Pod, level: Level, version: Version) -> Vec<Finding> {
-    let nothing = PodSpec::default();
-    let spec = pod.spec.as_ref().unwrap_or(&nothing);
-    let subject = Subject {
-        annotations: &Resource::meta(pod).annotations,
-        spec,
-        containers: containers(spec),
-        windows: spec.os.as_ref().is_some_and(|os| os.name == "windows"),
-        version,
-    };
-    match level {
+fn findings(annotations: &BTreeMap<String, String>, spec: &PodSpec, standard: Standard) -> Vec<Finding> {
+    let windows = spec.os.as_ref().is_some_and(|os| os.name == "windows");
+    let subject =
+        Subject { annotations, spec, containers: containers(spec), windows, version: standard.version };
+    match standard.level {
         Level::Privileged => Vec::new(),
         Level::Baseline => baseline::findings(&subject, false),
         Level::Restricted => {
@@ -162,6 +72,14 @@ fn findings(pod: &Pod, level: Level, version: Version) -> Vec<Finding> {
         }
     }
 }
+
+/// What of a pod is looked at.
+fn parts(pod: &Pod) -> (&BTreeMap<String, String>, &PodSpec) {
+    (&Resource::meta(pod).annotations, pod.spec.as_ref().unwrap_or(&NOTHING))
+}
+
+/// The specification of what has none.
+static NOTHING: LazyLock<PodSpec> = LazyLock::new(PodSpec::default);
 
 fn containers(spec: &PodSpec) -> Vec<Container> {
     let ephemeral = gantry_api::ephemeral::containers(spec);
@@ -184,9 +102,10 @@ mod tests {
     use super::*;
 
     fn found(spec: serde_json::Value, level: &str, version: &str) -> String {
-        let pod: Pod = serde_json::from_value(json!({ "spec": spec })).unwrap();
-        let findings = findings(&pod, Level::parse(level).unwrap(), Version::parse(version).unwrap());
-        findings.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        let spec: PodSpec = serde_json::from_value(spec).unwrap();
+        let standard =
+            Standard { level: Level::parse(level).unwrap(), version: Version::parse(version).unwrap() };
+        listed(&findings(&BTreeMap::new(), &spec, standard))
     }
 
     #[test]
@@ -247,20 +166,5 @@ mod tests {
         );
         assert!(!restricted.contains("hostPath volumes") && !restricted.contains("non-default capabilities"));
         assert_eq!(found(spec, "privileged", "latest"), "");
-    }
-
-    #[test]
-    fn labels_are_understood_or_named() {
-        let labels = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
-            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
-        };
-        assert_eq!(enforced(&labels(&[])), (Level::Privileged, Version::Latest));
-        let both = labels(&[(ENFORCE, "baseline"), ("pod-security.kubernetes.io/enforce-version", "v1.25")]);
-        assert_eq!(enforced(&both), (Level::Baseline, Version::Minor(25)));
-        assert!(broken_labels(&both).is_empty());
-        let wrong = labels(&[(ENFORCE, "strict"), ("pod-security.kubernetes.io/warn-version", "1.2")]);
-        assert_eq!(enforced(&wrong).0, Level::Restricted);
-        assert_eq!(broken_labels(&wrong).len(), 2);
-        assert!(Version::parse("v1.01").is_none() && Version::parse("v1.").is_none());
     }
 }

@@ -56,7 +56,10 @@ impl Verbs {
             let finish = |new: Box<dyn Object>, old: &dyn Object| succeed(subresource, new, old);
             let outcome = self.modify_asked(&ruled, dry_run, asked.as_ref(), propose, finish).await;
             let missing = match outcome {
-                Ok(outcome) => return Ok((versions::served(target.kind, outcome.entry)?, false)),
+                Ok(outcome) => {
+                    self.warn_of_change(subresource, &outcome.entry).await?;
+                    return Ok((versions::served(target.kind, outcome.entry)?, false));
+                }
                 Err(error) if error.reason() == Reason::NotFound => error,
                 Err(error) => return Err(error),
             };

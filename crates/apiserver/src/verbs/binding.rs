@@ -19,12 +19,13 @@ impl Verbs {
     pub async fn bind(
         &self,
         target: &Target,
-        binding: Binding,
+        mut binding: Binding,
         options: &CreateOptions,
     ) -> Result<Arc<Entry>, ApiError> {
         let dry_run = options::of_write("CreateOptions", &options.field_manager, &options.dry_run)?;
         let sub = Some(Subresource::Binding);
         let asked = self.asked(Operation::Create, target, sub, dry_run, ("CreateOptions", options))?;
+        self.label_binding(&mut binding).await?;
         let binding = self.admit_message(asked, BINDING, binding, None).await?;
         let node = binding.target.as_ref().map(|node| node.name.as_str()).unwrap_or_default();
         let kind = binding.target.as_ref().map(|node| node.kind.as_str()).unwrap_or_default();
@@ -60,6 +61,8 @@ fn bound(target: &Target, old: &dyn Object, binding: &Binding, node: &str) -> Re
     }
     let annotations = binding.metadata.iter().flat_map(|meta| &meta.annotations);
     meta.annotations.extend(annotations.map(|(key, value)| (key.clone(), value.clone())));
+    let labels = binding.metadata.iter().flat_map(|meta| &meta.labels);
+    meta.labels.extend(labels.map(|(key, value)| (key.clone(), value.clone())));
     let spec = pod.spec.get_or_insert_default();
     if !spec.node_name.is_empty() {
         let assigned = &spec.node_name;

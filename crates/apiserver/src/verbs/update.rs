@@ -80,6 +80,7 @@ impl Verbs {
         };
         let finish = |new: Box<dyn Object>, old: &dyn Object| succeed(subresource, new, old);
         let outcome = self.modify_asked(&ruled, dry_run, asked.as_ref(), propose, finish).await?;
+        self.warn_of_change(subresource, &outcome.entry).await?;
         versions::served(target.kind, outcome.entry)
     }
 }

@@ -12,6 +12,7 @@ mod bodies;
 mod certificates;
 mod contract;
 mod custom;
+mod default_classes;
 mod devices;
 mod documents;
 mod eviction;

@@ -64,3 +64,57 @@ async fn labels_that_nobody_understands_are_refused() {
     let refusal = "must be \"latest\" or \"v1.x\"";
     server.patch(&format!("{NAMESPACES}/a"), MERGE, &patch).await.fails_with(422, "Invalid", refusal);
 }
+
+#[tokio::test]
+async fn what_a_namespace_warns_of_comes_with_the_answer() {
+    let server = Server::start().await;
+    let labels = json!({
+        "pod-security.kubernetes.io/warn": "baseline", "pod-security.kubernetes.io/warn-version": "v1.30",
+        "pod-security.kubernetes.io/audit": "restricted"
+    });
+    server.post(NAMESPACES, &namespace("strict", labels)).await.ok(201);
+    let warned =
+        r#"299 - "would violate PodSecurity \"baseline:v1.30\": host namespaces (hostNetwork=true)""#;
+    let mut host = in_strict("host");
+    host["spec"]["hostNetwork"] = json!(true);
+    let made = server.post(PODS, &host).await;
+    assert_eq!((made.status, made.warnings()), (201, vec![warned]));
+    assert!(server.post(PODS, &in_strict("plain")).await.warnings().is_empty());
+
+    let mut deployment = crate::server::deployment("web", 1);
+    deployment["spec"]["template"]["spec"]["hostNetwork"] = json!(true);
+    let deployments = "/apis/apps/v1/namespaces/strict/deployments";
+    let made = server.post(deployments, &deployment).await;
+    assert_eq!((made.status, made.warnings()), (201, vec![warned]));
+    let path = format!("{deployments}/web");
+    let changed = server.patch(&path, MERGE, &json!({"metadata": {"labels": {"a": "b"}}})).await;
+    assert_eq!((changed.status, changed.warnings()), (200, vec![warned]), "each write of the whole warns");
+    let status = server.patch(&format!("{path}/status"), MERGE, &json!({"status": {"replicas": 1}})).await;
+    assert_eq!((status.status, status.warnings()), (200, vec![]));
+    let good = json!({"spec": {"template": {"spec": {"hostNetwork": null}}}});
+    let changed = server.patch(&path, MERGE, &good).await;
+    assert_eq!((changed.status, changed.warnings()), (200, vec![]));
+}
+
+#[tokio::test]
+async fn a_stricter_namespace_warns_of_the_pods_that_it_has() {
+    let server = Server::start().await;
+    server.post(NAMESPACES, &namespace("strict", json!({}))).await.ok(201);
+    for name in ["a", "b"] {
+        let mut host = in_strict(name);
+        host["spec"]["hostNetwork"] = json!(true);
+        assert!(server.post(PODS, &host).await.warnings().is_empty());
+    }
+    server.get(PODS).await.ok(200);
+    let path = format!("{NAMESPACES}/strict");
+    let enforce =
+        |level: &str| json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": level}}});
+    let changed = server.patch(&path, MERGE, &enforce("baseline")).await;
+    let warnings = [
+        r#"299 - "existing pods in namespace \"strict\" violate the new PodSecurity enforce level \"baseline:latest\"""#,
+        r#"299 - "a (and 1 other pod): host namespaces""#,
+    ];
+    assert_eq!((changed.status, changed.warnings()), (200, warnings.to_vec()));
+    let relaxed = server.patch(&path, MERGE, &enforce("privileged")).await;
+    assert_eq!((relaxed.status, relaxed.warnings()), (200, vec![]));
+}

@@ -22,6 +22,11 @@ pub(super) fn finding(reason: &'static str, detail: impl Into<String>) -> Option
     Some(Finding { reason, detail: detail.into() })
 }
 
+/// Findings in one line.
+pub(super) fn listed(findings: &[Finding]) -> String {
+    findings.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// One word for one thing, another for several or none.
 pub(super) fn plural<'a>(one: &'a str, several: &'a str, count: usize) -> &'a str {
     if count == 1 { one } else { several }
