@@ -33,6 +33,8 @@ pub enum Subresource {
     Log,
     /// `ephemeralcontainers`: a pod's containers for debugging, added while it runs.
     EphemeralContainers,
+    /// `resize`: what a pod's containers ask for, changed while they run.
+    Resize,
     /// `exec`: a command in a container.
     Exec,
     /// `attach`: a running container's own streams.
@@ -60,6 +62,7 @@ impl Subresource {
             Self::Eviction => "eviction",
             Self::Log => "log",
             Self::EphemeralContainers => "ephemeralcontainers",
+            Self::Resize => "resize",
             Self::Exec => "exec",
             Self::Attach => "attach",
             Self::PortForward => "portforward",

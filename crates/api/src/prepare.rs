@@ -86,7 +86,7 @@ fn keep_node_ports(new: &mut ServiceSpec, old: &ServiceSpec) {
 
 /// The quality of service: `Guaranteed` where every container's limits are its requests, `BestEffort` where there
 /// are none at all, else `Burstable`.
-fn qos_class(spec: &PodSpec) -> &'static str {
+pub(crate) fn qos_class(spec: &PodSpec) -> &'static str {
     let mut any = false;
     let mut guaranteed = true;
     for container in spec.containers.iter().chain(&spec.init_containers) {

@@ -138,7 +138,7 @@ kinds! {
     }
     core::v1::Pod {
         "" / "v1", "Pod", "pods", "pod", short: ["po"], categories: ["all"], Namespaced,
-        subresources: [Status, Binding, EphemeralContainers, Eviction, Log, Exec, Attach, PortForward, Proxy],
+        subresources: [Status, Binding, EphemeralContainers, Resize, Eviction, Log, Exec, Attach, PortForward, Proxy],
         message: "k8s.io.api.core.v1.Pod", spec: [spec], status: [status]
     }
     core::v1::PodTemplate {

@@ -45,4 +45,4 @@ pub(crate) mod storage_class;
 pub(crate) mod volume_attachment;
 
 pub use log::options as log_options;
-pub use pod::ephemeral_containers_update;
+pub use pod::{ephemeral_containers_update, pod_resize};

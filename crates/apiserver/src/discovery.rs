@@ -34,6 +34,7 @@ pub(crate) fn subresource_verbs(subresource: Subresource) -> &'static [&'static 
         Subresource::Status
         | Subresource::Scale
         | Subresource::EphemeralContainers
+        | Subresource::Resize
         | Subresource::Approval => &["get", "patch", "update"],
         Subresource::Binding | Subresource::Eviction | Subresource::Token => &["create"],
         Subresource::Log => &["get"],
@@ -66,6 +67,7 @@ pub(crate) fn subresource_kind(
         }
         Subresource::Status
         | Subresource::EphemeralContainers
+        | Subresource::Resize
         | Subresource::Log
         | Subresource::Finalize
         | Subresource::Approval => (kind.group, kind.version, kind.kind),

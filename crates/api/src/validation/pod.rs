@@ -4,6 +4,7 @@ mod container;
 mod environment;
 mod handler;
 mod mount;
+mod resize;
 mod resources;
 mod scheduling;
 mod security;
@@ -12,6 +13,7 @@ mod volume;
 
 use std::collections::BTreeMap;
 
+pub use self::resize::resize as pod_resize;
 pub use self::update::ephemeral_containers as ephemeral_containers_update;
 pub(crate) use self::{
     handler::port,

@@ -87,6 +87,7 @@ impl Service {
                 Subresource::Status
                 | Subresource::Finalize
                 | Subresource::EphemeralContainers
+                | Subresource::Resize
                 | Subresource::Approval,
             ) => {
                 let object = object::decode(target.kind, request.object)?;
@@ -113,7 +114,13 @@ impl Service {
             Some(Subresource::Scale) => {
                 Ok(object::reply_as(&self.verbs.patch_scale(&target, r#type, patch, &options).await?))
             }
-            None | Some(Subresource::Status | Subresource::EphemeralContainers | Subresource::Approval) => {
+            None
+            | Some(
+                Subresource::Status
+                | Subresource::EphemeralContainers
+                | Subresource::Resize
+                | Subresource::Approval,
+            ) => {
                 let patched = self.verbs.patch(&target, subresource, r#type, patch, &options).await?;
                 Ok(object::reply(&patched))
             }
@@ -240,9 +247,13 @@ impl Resources for Service {
         let options = request.options.unwrap_or_default();
         let reply = match subresource {
             Some(Subresource::Scale) => object::reply_as(&self.verbs.get_scale(&target, &options).await?),
-            None | Some(Subresource::Status | Subresource::EphemeralContainers | Subresource::Approval) => {
-                object::reply(&*self.verbs.get(&target, &options).await?)
-            }
+            None
+            | Some(
+                Subresource::Status
+                | Subresource::EphemeralContainers
+                | Subresource::Resize
+                | Subresource::Approval,
+            ) => object::reply(&*self.verbs.get(&target, &options).await?),
             Some(other) => return Err(unsupported(&target, other, "get").into()),
         };
         Ok(Response::new(reply))

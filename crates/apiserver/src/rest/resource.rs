@@ -131,7 +131,10 @@ fn is_segment(name: &str) -> bool {
 
 /// Whether a subresource is the object itself, of which a part is written.
 fn is_object(subresource: Subresource) -> bool {
-    matches!(subresource, Subresource::Status | Subresource::EphemeralContainers | Subresource::Approval)
+    matches!(
+        subresource,
+        Subresource::Status | Subresource::EphemeralContainers | Subresource::Resize | Subresource::Approval
+    )
 }
 
 /// Whether the client takes over the connection, so that the request must stay whole.
@@ -187,10 +190,7 @@ impl Call<'_> {
         let Self { inner, verb, target, subresource, query, accept, .. } = self;
         let verbs = &inner.verbs;
         match (verb, subresource) {
-            (
-                "get",
-                None | Some(Subresource::Status | Subresource::EphemeralContainers | Subresource::Approval),
-            ) => {
+            ("get", part) if part.is_none_or(is_object) => {
                 let entry = verbs.get(&target, &query.get()).await?;
                 encode::entry(StatusCode::OK, &accept, &entry, include_object(&accept, &query)?)
             }

@@ -93,6 +93,7 @@ pub(super) fn check_subresource(kind: &Kind, subresource: Option<Subresource>) -
             one @ (Subresource::Status
             | Subresource::Finalize
             | Subresource::EphemeralContainers
+            | Subresource::Resize
             | Subresource::Approval),
         ) if kind.has(one) => Ok(()),
         Some(one) => Err(ApiError::method_not_allowed(kind, &format!("update of {}", one.name()))),
@@ -167,9 +168,12 @@ pub(super) fn succeed(
             next.meta_mut().managed_fields = std::mem::take(&mut new.meta_mut().managed_fields);
             new = next;
         }
-        Some(Subresource::EphemeralContainers) => {
+        Some(part @ (Subresource::EphemeralContainers | Subresource::Resize)) => {
             let mut next = old.clone_object();
-            pods::copy_ephemeral_containers(&mut *next, &*new);
+            match part {
+                Subresource::Resize => pods::copy_resources(&mut *next, &*new),
+                _ => pods::copy_ephemeral_containers(&mut *next, &*new),
+            }
             next.meta_mut().managed_fields = std::mem::take(&mut new.meta_mut().managed_fields);
             if !next.spec_equals(old) {
                 next.meta_mut().generation += 1;
@@ -193,6 +197,7 @@ pub(super) fn succeed(
             errors
         }
         Some(Subresource::EphemeralContainers) => pods::validate_ephemeral_containers(&*new, old),
+        Some(Subresource::Resize) => pods::validate_resize(&*new, old),
         Some(Subresource::Approval) => certificates::check_approval(&*new, old),
         Some(_) => Vec::new(),
         None => new.strategy().validate_update(old),

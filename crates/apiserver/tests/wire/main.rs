@@ -36,6 +36,7 @@ mod policies;
 mod protobuf;
 mod proxy;
 mod rbac;
+mod resize;
 mod reviews;
 mod roles;
 mod server;
