@@ -92,7 +92,9 @@ impl App {
         let limits = (options.max_requests_inflight, options.max_mutating_requests_inflight);
         let registration = Registration::new(Arc::clone(&verbs));
         let flow = Flow::new(Arc::clone(&verbs), options.concurrency());
-        let authenticator = Arc::new(Authenticator::new(Arc::clone(&verbs), issuer, file));
+        let authenticator = Authenticator::new(Arc::clone(&verbs), issuer, file)
+            .with_bootstrap_tokens(options.enable_bootstrap_token_auth);
+        let authenticator = Arc::new(authenticator);
         Ok(Self {
             server,
             verbs,

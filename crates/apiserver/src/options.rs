@@ -110,6 +110,10 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub token_auth_file: Option<PathBuf>,
 
+    /// Whether Secrets of type bootstrap.kubernetes.io/token in kube-system identify machines that join.
+    #[arg(long)]
+    pub enable_bootstrap_token_auth: bool,
+
     /// Admission plugins to switch on beside those that are on anyway; the order does not matter.
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub enable_admission_plugins: Vec<String>,

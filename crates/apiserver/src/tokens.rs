@@ -1,6 +1,7 @@
-//! Tokens: those of service accounts, which the server signs itself, and those of a file.
+//! Tokens: those of service accounts, which the server signs itself, those of a file, and those of machines that join.
 
 mod authenticator;
+mod bootstrap;
 mod claims;
 mod discovery;
 mod file;

@@ -8,6 +8,7 @@ use gantry_api::core::v1::{Node, Pod, Secret, ServiceAccount};
 use jiff::Timestamp;
 
 use super::Issuer;
+use super::bootstrap::{self, BootstrapToken};
 use super::claims::{Claims, Found, Reference, check_object};
 use super::file::StaticTokens;
 use crate::authorization::identity::identity;
@@ -31,13 +32,20 @@ pub(crate) struct Authenticator {
     verbs: Arc<Verbs>,
     issuer: Option<Arc<Issuer>>,
     file: StaticTokens,
+    /// Whether Secrets let machines in that join.
+    bootstrap: bool,
     /// When it was told last that a token is used after its time.
     told: AtomicI64,
 }
 
 impl Authenticator {
     pub(crate) fn new(verbs: Arc<Verbs>, issuer: Option<Arc<Issuer>>, file: StaticTokens) -> Self {
-        Self { verbs, issuer, file, told: AtomicI64::new(0) }
+        Self { verbs, issuer, file, bootstrap: false, told: AtomicI64::new(0) }
+    }
+
+    /// The same, which knows bootstrap tokens, or does not.
+    pub(crate) fn with_bootstrap_tokens(self, bootstrap: bool) -> Self {
+        Self { bootstrap, ..self }
     }
 
     /// What signs tokens, where something does.
@@ -50,19 +58,36 @@ impl Authenticator {
     pub(crate) async fn identify(&self, token: &str, audiences: &[String]) -> Result<Option<Known>, String> {
         let own = self.issuer.as_ref().map(|issuer| issuer.audiences()).unwrap_or_default();
         let wanted = if audiences.is_empty() { own } else { audiences };
-        if let Some(user) = self.file.get(token) {
+        let of_file = self.file.get(token).cloned();
+        let known = match of_file {
+            None if self.bootstrap => self.of_bootstrap(token).await?,
+            known => known,
+        };
+        if let Some(user) = known {
             // What such a token says of audiences is nothing: it is for the API.
             let fitting: Vec<String> = wanted.iter().filter(|one| own.contains(one)).cloned().collect();
             if fitting.is_empty() && !audiences.is_empty() {
                 return Ok(None);
             }
-            return Ok(Some(Known { user: user.clone(), audiences: fitting }));
+            return Ok(Some(Known { user, audiences: fitting }));
         }
         let Some(issuer) = &self.issuer else { return Ok(None) };
         let Some(claims) = issuer.verify(token) else { return Ok(None) };
         let audiences = claims.audiences(wanted)?;
         self.check(&claims, Timestamp::now().as_second()).await?;
         Ok(Some(Known { user: claims.user(), audiences }))
+    }
+
+    /// The user of a bootstrap token, if it is one.
+    async fn of_bootstrap(&self, token: &str) -> Result<Option<User>, String> {
+        let Some(token) = BootstrapToken::parse(token) else { return Ok(None) };
+        let key = format!("{}/{}", bootstrap::NAMESPACE, token.object());
+        let unread = |error: ApiError| format!("the bootstrap token's secret cannot be read: {error}");
+        let cache = self.verbs.cache(Secret::kind()).map_err(unread)?;
+        // Only what the cache has: whoever guesses must not make the server ask its store.
+        let Some(entry) = cache.peek(&key) else { return Ok(None) };
+        let object = entry.object().map_err(unread)?;
+        Ok(object.downcast_ref().and_then(|secret| token.user(secret, Timestamp::now())))
     }
 
     /// Whether a token is still valid: in its time, and with all that it needs.

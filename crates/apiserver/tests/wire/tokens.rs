@@ -203,3 +203,33 @@ async fn what_verifies_tokens_is_published() {
     let server = Server::start().await;
     assert_eq!(server.get("/openid/v1/jwks").await.status, 404);
 }
+
+#[tokio::test]
+async fn machines_join_with_bootstrap_tokens() {
+    let secret = json!({
+        "metadata": {"name": "bootstrap-token-abcdef"}, "type": "bootstrap.kubernetes.io/token",
+        "stringData": {
+            "token-id": "abcdef", "token-secret": "0123456789abcdef", "usage-bootstrap-authentication": "true",
+            "auth-extra-groups": "system:bootstrappers:workers", "expiration": "2099-01-01T00:00:00Z",
+        },
+    });
+    let secrets = "/api/v1/namespaces/kube-system/secrets";
+    let server = Server::start_with(&["--enable-bootstrap-token-auth"]).await;
+    let nobody = server.anonymous();
+    let ask = |token: &'static str| with(&nobody, Method::POST, WHO, token);
+    ask("abcdef.0123456789abcdef").await.fails(401, "Unauthorized");
+    server.post(secrets, &secret).await.ok(201);
+    let info = ask("abcdef.0123456789abcdef").await.ok(201)["status"]["userInfo"].clone();
+    assert_eq!(info["username"], "system:bootstrap:abcdef");
+    let groups = json!(["system:bootstrappers", "system:bootstrappers:workers", "system:authenticated"]);
+    assert_eq!(info["groups"], groups);
+    ask("abcdef.0123456789abcdee").await.fails(401, "Unauthorized");
+    let path = format!("{secrets}/bootstrap-token-abcdef");
+    let expired = json!({"stringData": {"expiration": "2020-01-01T00:00:00Z"}});
+    server.patch(&path, crate::http::MERGE, &expired).await.ok(200);
+    ask("abcdef.0123456789abcdef").await.fails(401, "Unauthorized");
+
+    let without = Server::start().await;
+    without.post(secrets, &secret).await.ok(201);
+    with(&without.anonymous(), Method::POST, WHO, "abcdef.0123456789abcdef").await.fails(401, "Unauthorized");
+}
