@@ -111,7 +111,8 @@ pub struct Options {
     pub token_auth_file: Option<PathBuf>,
 
     /// Whether Secrets of type bootstrap.kubernetes.io/token in kube-system identify machines that join.
-    #[arg(long)]
+    #[arg(long, default_value_t = false, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        action = clap::ArgAction::Set, value_name = "BOOL")]
     pub enable_bootstrap_token_auth: bool,
 
     /// Admission plugins to switch on beside those that are on anyway; the order does not matter.
