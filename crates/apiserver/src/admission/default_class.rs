@@ -53,7 +53,7 @@ fn default_of<T: Resource>(classes: &[T], marks: &[&str]) -> Option<String> {
     };
     let by_age = |a: &&T, b: &&T| {
         let created = |class: &T| class.meta().creation_timestamp.map(|time| time.seconds);
-        created(*a).cmp(&created(*b)).then_with(|| b.name().cmp(a.name()))
+        created(a).cmp(&created(b)).then_with(|| b.name().cmp(a.name()))
     };
     classes.iter().filter(is_marked).max_by(by_age).map(|class| class.name().to_owned())
 }
