@@ -1,8 +1,17 @@
-//! Who serves which group and version: an APIService for each one that this server does, kept as they come and go.
+//! Who serves which group and version: an APIService for each one that this server does, kept as they come and go, and
+//! the servers behind this one that serve others.
 //!
-//! What decides is in [`local`], without I/O.
+//! What decides is in [`local`], [`availability`], [`place`] and [`asked`], without I/O.
 
+mod asked;
+mod availability;
+mod connection;
+mod discovery;
+mod keep;
 mod local;
+mod place;
+mod published;
+mod remote;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +25,13 @@ use gantry_api::meta::v1::{CreateOptions, DeleteOptions, Preconditions, UpdateOp
 use gantry_api::{Resource, registry};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::asked::Asked;
+pub(crate) use self::connection::IdentityError;
+pub(crate) use self::discovery::Merged;
+pub(crate) use self::keep::Keeper;
 use self::local::{Change, Served};
+pub(crate) use self::published::Published;
+pub(crate) use self::remote::{Failure, Remote, Remotes, write_user};
 use crate::cache::{Entry, Selection, Start};
 use crate::status::{ApiError, Reason};
 use crate::verbs::{Target, Verbs, WatchItem, WatchStream};

@@ -8,7 +8,7 @@ use gantry_store::Store;
 use gantry_telemetry::health::Checks;
 use tokio_util::sync::CancellationToken;
 
-use crate::aggregation::Registration;
+use crate::aggregation::{IdentityError, Keeper, Published, Registration, Remotes};
 use crate::authorization::Authorizer;
 use crate::authorization::bootstrap::{Defaults, TableError};
 use crate::bootstrap;
@@ -16,7 +16,7 @@ use crate::flow::Flow;
 use crate::grpc;
 use crate::nodes::{NodeTlsError, Nodes};
 use crate::options::{self, Options};
-use crate::pipeline::{self, Concurrency, InFlight};
+use crate::pipeline::{self, Authentication, Concurrency, FrontProxies, InFlight};
 use crate::readiness;
 use crate::rest;
 use crate::server::{self, Server};
@@ -37,6 +37,9 @@ pub enum Error {
     /// The files for connections to kubelets cannot be used.
     #[error(transparent)]
     Nodes(#[from] NodeTlsError),
+    /// The certificate for servers behind this one cannot be used.
+    #[error(transparent)]
+    ProxyClient(#[from] IdentityError),
     /// The gRPC services cannot be made.
     #[error(transparent)]
     Grpc(#[from] grpc::Error),
@@ -64,6 +67,9 @@ pub struct App {
     defaults: Arc<Defaults>,
     flow: Arc<Flow>,
     registration: Arc<Registration>,
+    remotes: Arc<Remotes>,
+    published: Published,
+    front_proxies: Arc<FrontProxies>,
     request_timeout: Duration,
     /// Whether requests are treated by their priority levels; by their mere number if not.
     fair: bool,
@@ -91,6 +97,7 @@ impl App {
             options.token_auth_file.as_deref().map(StaticTokens::load).transpose()?.unwrap_or_default();
         let limits = (options.max_requests_inflight, options.max_mutating_requests_inflight);
         let registration = Registration::new(Arc::clone(&verbs));
+        let remotes = Remotes::new(Arc::clone(&verbs), options.proxy_client()?)?;
         let flow = Flow::new(Arc::clone(&verbs), options.concurrency());
         let authenticator = Authenticator::new(Arc::clone(&verbs), issuer, file)
             .with_bootstrap_tokens(options.enable_bootstrap_token_auth);
@@ -104,6 +111,9 @@ impl App {
             defaults,
             flow,
             registration,
+            remotes,
+            published: options.published()?,
+            front_proxies: Arc::new(FrontProxies::new(options.request_headers())),
             request_timeout: options.request_timeout,
             fair: options.enable_priority_and_fairness,
             limits,
@@ -134,22 +144,24 @@ impl App {
             None => Concurrency::Plain(InFlight::new(self.limits)),
         };
         let verbs = Arc::clone(&self.verbs);
-        let rest = rest::Rest::new(verbs, self.nodes, checks, fair.clone(), self.keys, stop.clone());
+        let remotes = Arc::clone(&self.remotes);
+        let rest = rest::Rest::new(verbs, self.nodes, remotes, checks, fair.clone(), self.keys, stop.clone());
         let authorizer = Arc::clone(&self.authorizer);
-        let service = pipeline::wrap(
-            Split::new(grpc, rest),
-            authorizer,
-            self.authenticator,
-            concurrency,
-            self.request_timeout,
-        );
+        let authentication = Authentication::new(authorizer, self.authenticator, self.front_proxies);
+        let remotes = Arc::clone(&self.remotes);
+        let split = Split::new(grpc, rest);
+        let service = pipeline::wrap(split, authentication, concurrency, self.request_timeout, remotes);
         // The caches and the store outlive the drain: requests under way still need them.
         let end = CancellationToken::new();
         let caches = tokio::spawn(Arc::clone(&self.verbs).run(end.clone()));
         let verbs = Arc::clone(&self.verbs);
         let (authorizer, defaults, stopping) = (self.authorizer, self.defaults, stop.clone());
-        let bootstrap =
-            tokio::spawn(async move { bootstrap::run(&verbs, &authorizer, &defaults, stopping).await });
+        let published = self.published;
+        let bootstrap = tokio::spawn(async move {
+            bootstrap::run(&verbs, &authorizer, &defaults, &published, stopping).await;
+        });
+        let keeper = Keeper::new(Arc::clone(&self.verbs), self.remotes);
+        let keeping = tokio::spawn(keeper.run(stop.clone()));
         let (flow, stopping) = (self.flow, stop.clone());
         let levels = tokio::spawn(async move {
             let following = async {
@@ -167,6 +179,7 @@ impl App {
             ("bootstrap", bootstrap),
             ("priority levels", levels),
             ("registration", registering),
+            ("availability of APIServices", keeping),
             ("watch caches", caches),
         ] {
             if let Err(error) = task.await {

@@ -14,6 +14,7 @@ use gantry_api::scheduling::v1::PriorityClass;
 use gantry_api::strategy::Strategy;
 use tokio_util::sync::CancellationToken;
 
+use crate::aggregation::Published;
 use crate::authorization::Authorizer;
 use crate::authorization::bootstrap::{Defaults, reconcile};
 use crate::status::{ApiError, Reason};
@@ -45,11 +46,13 @@ pub(crate) async fn run(
     verbs: &Verbs,
     authorizer: &Authorizer,
     defaults: &Defaults,
+    published: &Published,
     shutdown: CancellationToken,
 ) {
     loop {
         let made = async {
             ensure(verbs).await?;
+            published.ensure(verbs).await?;
             // Once: what an administrator takes away later stays away until the next start.
             if !authorizer.is_settled() {
                 reconcile(verbs, defaults).await?;

@@ -28,5 +28,6 @@ mod split;
 pub mod status;
 mod table;
 mod tokens;
+mod trust;
 pub mod verbs;
 mod webhook;

@@ -159,3 +159,52 @@ pub(crate) fn webhook(call: &WebhookCall<'_>) {
         WEBHOOKS.failed_open.with_label_values(&[call.name, call.r#type]).inc();
     }
 }
+
+struct ApiServices {
+    unavailable: IntGaugeVec,
+    lost: IntCounterVec,
+}
+
+#[expect(clippy::expect_used, reason = "the names are constants that the tests have registered once")]
+static API_SERVICES: LazyLock<ApiServices> = LazyLock::new(|| {
+    let unavailable = IntGaugeVec::new(
+        Opts::new("aggregator_unavailable_apiservice", "APIServices that are not available, by name."),
+        &["name"],
+    );
+    let lost = IntCounterVec::new(
+        Opts::new(
+            "aggregator_unavailable_apiservice_total",
+            "How often APIServices became unavailable, by name and reason.",
+        ),
+        &["name", "reason"],
+    );
+    let metrics = ApiServices {
+        unavailable: unavailable.expect("a valid metric"),
+        lost: lost.expect("a valid metric"),
+    };
+    let registry = prometheus::default_registry();
+    let registered = [
+        registry.register(Box::new(metrics.unavailable.clone())),
+        registry.register(Box::new(metrics.lost.clone())),
+    ];
+    for error in registered.into_iter().filter_map(Result::err) {
+        tracing::warn!(%error, "a metric is registered twice");
+    }
+    metrics
+});
+
+/// Whether an APIService is available.
+pub(crate) fn api_service(name: &str, available: bool) {
+    API_SERVICES.unavailable.with_label_values(&[name]).set(i64::from(!available));
+}
+
+/// An APIService is not available any more, for this reason.
+pub(crate) fn api_service_lost(name: &str, reason: &str) {
+    API_SERVICES.lost.with_label_values(&[name, reason]).inc();
+}
+
+/// An APIService is gone.
+pub(crate) fn forget_api_service(name: &str) {
+    // One that was never told of is not there to be removed.
+    let _ = API_SERVICES.unavailable.remove_label_values(&[name]);
+}

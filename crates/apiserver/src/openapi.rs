@@ -11,6 +11,7 @@ mod v2;
 mod v3;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Arc, OnceLock};
 
 pub(crate) use document::{Document, Form};
@@ -53,6 +54,16 @@ impl Documents {
     /// Which documents of version 3 there are.
     pub(crate) fn v3_index(&self) -> Arc<Document> {
         Arc::clone(&self.index().paths)
+    }
+
+    /// The same with what `add` adds to it.
+    pub(crate) fn v3_index_with(
+        &self,
+        add: impl FnOnce(&mut serde_json::Value),
+    ) -> io::Result<Arc<Document>> {
+        let mut index = serde_json::from_slice(&self.v3_index().plain(Form::Json)?)?;
+        add(&mut index);
+        Ok(Arc::new(Document::new(&index, &protobuf::V3)))
     }
 
     /// The document of version 3 of a path, such as `apis/apps/v1`.

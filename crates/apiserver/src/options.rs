@@ -12,8 +12,10 @@ use gantry_store::{ClientIdentity, EtcdConfig, EtcdStore, MemoryStore, Store, Tl
 use gantry_telemetry::{CommonFlags, config};
 
 use crate::admission::{PluginError, Plugins};
+use crate::aggregation::Published;
 use crate::config::ApiServerConfiguration;
 use crate::nodes::NodeTlsFiles;
+use crate::pipeline::RequestHeaders;
 use crate::server::TlsFiles;
 use crate::tokens;
 use crate::verbs::{Settings, Tolerations};
@@ -81,6 +83,38 @@ pub struct Options {
     /// The authority whose certificates identify clients (PEM).
     #[arg(long, value_name = "FILE")]
     pub client_ca_file: PathBuf,
+
+    /// The authority whose certificates identify front proxies, which say in headers for whom they ask (PEM).
+    #[arg(long, value_name = "FILE")]
+    pub requestheader_client_ca_file: Option<PathBuf>,
+
+    /// The common names that front proxies may have; by default any that their authority vouches for.
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub requestheader_allowed_names: Vec<String>,
+
+    /// The headers in which front proxies name the user, such as X-Remote-User: the first that is there counts.
+    #[arg(long, value_delimiter = ',', value_name = "HEADER", value_parser = header)]
+    pub requestheader_username_headers: Vec<String>,
+
+    /// The headers in which front proxies name the user's UID, such as X-Remote-Uid: the first that is there counts.
+    #[arg(long, value_delimiter = ',', value_name = "HEADER", value_parser = header)]
+    pub requestheader_uid_headers: Vec<String>,
+
+    /// The headers in which front proxies name the user's groups, such as X-Remote-Group.
+    #[arg(long, value_delimiter = ',', value_name = "HEADER", value_parser = header)]
+    pub requestheader_group_headers: Vec<String>,
+
+    /// What the headers begin with in which front proxies say more of the user, such as X-Remote-Extra-.
+    #[arg(long, value_delimiter = ',', value_name = "PREFIX", value_parser = header)]
+    pub requestheader_extra_headers_prefix: Vec<String>,
+
+    /// The certificate that identifies this server to the API servers of APIServices (PEM).
+    #[arg(long, value_name = "FILE", requires = "proxy_client_key_file")]
+    pub proxy_client_cert_file: Option<PathBuf>,
+
+    /// The key of the certificate for the API servers of APIServices (PEM).
+    #[arg(long, value_name = "FILE", requires = "proxy_client_cert_file")]
+    pub proxy_client_key_file: Option<PathBuf>,
 
     /// The key that signs the tokens of service accounts (PEM: RSA, or ECDSA of P-256); without it, there are none.
     #[arg(long, value_name = "FILE", requires = "service_account_issuer")]
@@ -205,6 +239,14 @@ fn port_range(text: &str) -> Result<RangeInclusive<u16>, String> {
     Ok(first..=last)
 }
 
+/// The name of a header, or the beginning of one.
+fn header(text: &str) -> Result<String, String> {
+    match http::HeaderName::from_bytes(text.as_bytes()) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err(format!("{text:?} is not a header like X-Remote-User")),
+    }
+}
+
 fn key_prefix(text: &str) -> Result<String, String> {
     if text.trim_matches('/').is_empty() {
         return Err(format!("{text:?} is not a key like /registry"));
@@ -259,6 +301,38 @@ impl Options {
             certificate: self.tls_cert_file.clone(),
             key: self.tls_private_key_file.clone(),
             client_ca: self.client_ca_file.clone(),
+            front_proxy_ca: self.requestheader_client_ca_file.clone(),
+        }
+    }
+
+    /// How front proxies say for whom they ask; nobody is one without an authority for them.
+    pub(crate) fn request_headers(&self) -> Option<RequestHeaders> {
+        self.requestheader_client_ca_file.as_ref().map(|_| RequestHeaders {
+            allowed_names: self.requestheader_allowed_names.clone(),
+            username: self.requestheader_username_headers.clone(),
+            uid: self.requestheader_uid_headers.clone(),
+            group: self.requestheader_group_headers.clone(),
+            extra_prefix: self.requestheader_extra_headers_prefix.clone(),
+        })
+    }
+
+    /// What API servers behind this one have to know to believe it and its clients.
+    pub(crate) fn published(&self) -> Result<Published, Error> {
+        let front_proxies = match (&self.requestheader_client_ca_file, self.request_headers()) {
+            (Some(path), Some(headers)) => Some((text("--requestheader-client-ca-file", path)?, headers)),
+            _ => None,
+        };
+        Ok(Published { client_ca: text("--client-ca-file", &self.client_ca_file)?, front_proxies })
+    }
+
+    /// Certificate and key for the API servers of APIServices.
+    pub(crate) fn proxy_client(&self) -> Result<Option<(Vec<u8>, Vec<u8>)>, Error> {
+        match (&self.proxy_client_cert_file, &self.proxy_client_key_file) {
+            (Some(certificate), Some(key)) => Ok(Some((
+                read("--proxy-client-cert-file", certificate)?,
+                read("--proxy-client-key-file", key)?,
+            ))),
+            _ => Ok(None),
         }
     }
 
@@ -324,6 +398,10 @@ impl Options {
         }
         Ok(Arc::new(EtcdStore::connect(config).await.map_err(Error::Store)?))
     }
+}
+
+fn text(flag: &'static str, path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|source| Error::Read { flag, path: path.to_owned(), source })
 }
 
 fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, Error> {

@@ -6,6 +6,7 @@ mod class;
 mod cut_off;
 mod deadline;
 mod flow;
+mod front_proxy;
 mod head;
 mod impersonation;
 mod in_flight;
@@ -25,8 +26,10 @@ use http::{Request, Response};
 use tonic::body::Body;
 use tower::{Service, ServiceBuilder};
 
+pub(crate) use authentication::Authentication;
 pub(crate) use class::{Class, is_grpc, is_health};
 pub(crate) use flow::Concurrency;
+pub(crate) use front_proxy::{FrontProxies, Peer, RequestHeaders};
 pub(crate) use in_flight::InFlight;
 pub(crate) use reply::{error as error_reply, status_body};
 pub use user::User;
@@ -36,8 +39,7 @@ pub(crate) use user::{
 
 use middleware::layer;
 
-use crate::authorization::Authorizer;
-use crate::tokens::Authenticator;
+use crate::aggregation::Remotes;
 
 /// The largest body of a request: as etcd's limit allows, and upstream's.
 pub const MAX_BODY: usize = 3 << 20;
@@ -46,10 +48,10 @@ pub const MAX_BODY: usize = 3 << 20;
 /// take, at most `limit`; how much may run at once; how large it may be.
 pub(crate) fn wrap<S>(
     handler: S,
-    authorizer: Arc<Authorizer>,
-    authenticator: Arc<Authenticator>,
+    authentication: Authentication,
     concurrency: Concurrency,
     limit: Duration,
+    remotes: Arc<Remotes>,
 ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
 + Clone
 + Send
@@ -63,10 +65,10 @@ where
         .layer(layer(head::Head))
         .layer(layer(trace::Trace))
         .layer(layer(panic::CatchPanic))
-        .layer(layer(authentication::Authentication::new(authorizer, authenticator)))
+        .layer(layer(authentication))
         .layer(layer(impersonation::Impersonation))
         .layer(layer(deadline::Deadline::new(limit)))
         .layer(layer(concurrency))
-        .layer(layer(body_limit::BodyLimit))
+        .layer(layer(body_limit::BodyLimit(remotes)))
         .service(handler)
 }

@@ -16,6 +16,7 @@ mod path;
 mod port_forward;
 mod proxy;
 mod query;
+mod remote;
 mod resource;
 mod upgrade;
 mod watch;
@@ -34,6 +35,7 @@ use self::accept::Accept;
 pub(crate) use self::asked::asked;
 use self::path::Route;
 use self::query::Query;
+use crate::aggregation::Remotes;
 use crate::authorization::{Attributes, Requester, authorize};
 use crate::flow::Flow;
 use crate::nodes::Nodes;
@@ -47,6 +49,7 @@ pub(crate) struct Rest(Arc<Inner>);
 struct Inner {
     verbs: Arc<Verbs>,
     nodes: Nodes,
+    remotes: Arc<Remotes>,
     checks: Checks,
     flow: Option<Arc<Flow>>,
     /// Where others find the keys that verify tokens; empty for here.
@@ -58,12 +61,13 @@ impl Rest {
     pub(crate) fn new(
         verbs: Arc<Verbs>,
         nodes: Nodes,
+        remotes: Arc<Remotes>,
         checks: Checks,
         flow: Option<Arc<Flow>>,
         keys: String,
         stop: CancellationToken,
     ) -> Self {
-        Self(Arc::new(Inner { verbs, nodes, checks, flow, keys, stop }))
+        Self(Arc::new(Inner { verbs, nodes, remotes, checks, flow, keys, stop }))
     }
 
     /// Answers a request; an error is an answer too.
@@ -81,6 +85,9 @@ impl Inner {
         let user = request.extensions().get::<Requester>().cloned();
         let user = user.ok_or_else(|| ApiError::internal("the request has not passed authentication"))?;
         let path = request.uri().path().to_owned();
+        if let Some(remote) = self.remotes.of_path(&path) {
+            return remote::answer(&self.remotes, &remote, &user, request, self.stop.clone()).await;
+        }
         let route = match path::parse(&path) {
             Ok(route) => route,
             Err(error) => {
@@ -94,6 +101,13 @@ impl Inner {
         allow_path(&user, request.method(), &path)?;
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Err(method_not_allowed());
+        }
+        if let Route::OpenApi(rest) = &route
+            && let Some(path) = rest.strip_prefix("v3/")
+            && self.remotes.merged().is_some_and(|merged| merged.has_openapi(path))
+            && let Some(remote) = self.remotes.of_path(path)
+        {
+            return remote::document(&self.remotes, &remote, request, self.stop.clone()).await;
         }
         let query = request.uri().query().unwrap_or_default();
         let (headers, parameters) = (request.headers(), Query::parse(query));
@@ -109,20 +123,20 @@ impl Inner {
                 let address: SocketAddr = self.verbs.settings().advertise.into();
                 Ok(documents::openid(issuer, matches!(route, Route::Keys), &self.keys, address))
             }
-            Route::OpenApi(rest) => openapi::answer(catalog.documents(), rest, headers, &parameters).await,
+            Route::OpenApi(rest) => {
+                let merged = self.remotes.merged();
+                openapi::answer(catalog.documents(), merged, rest, headers, &parameters).await
+            }
             Route::Version => documents::version(&Accept::of(headers, Some(true))?),
-            route => match documents::aggregated(catalog.kinds(), route, headers) {
-                Some(document) => Ok(document),
-                None => {
-                    let address = self.verbs.settings().advertise;
-                    documents::discovery(
-                        catalog.kinds(),
-                        route,
-                        &Accept::of(headers, parameters.pretty())?,
-                        address.into(),
-                    )
+            route => {
+                let (kinds, merged) = (catalog.kinds(), self.remotes.merged());
+                if let Some(document) = documents::aggregated(kinds, merged.as_deref(), route, headers) {
+                    return Ok(document);
                 }
-            },
+                let accept = Accept::of(headers, parameters.pretty())?;
+                let address = self.verbs.settings().advertise;
+                documents::discovery(kinds, merged.as_deref(), route, &accept, address.into())
+            }
         }
     }
 }

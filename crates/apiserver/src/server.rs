@@ -24,7 +24,8 @@ use tower::{Service, ServiceExt};
 
 pub use tls::{TlsError, TlsFiles};
 
-use crate::pipeline::User;
+use self::tls::Authorities;
+use crate::pipeline::{Peer, User};
 
 /// Connections served at once; more wait in the listen queue.
 const MAX_CONNECTIONS: usize = 8192;
@@ -62,17 +63,19 @@ pub enum Error {
 pub struct Server {
     listeners: Vec<TcpListener>,
     tls: TlsAcceptor,
+    authorities: Authorities,
 }
 
 impl Server {
     /// Binds every address; port 0 picks a free one.
     pub fn bind(addresses: &[SocketAddr], tls: &TlsFiles) -> Result<Self, Error> {
-        let tls = TlsAcceptor::from(Arc::new(tls.load()?));
+        let (config, authorities) = tls.load()?;
+        let tls = TlsAcceptor::from(Arc::new(config));
         let listeners = addresses
             .iter()
             .map(|&address| listen(address).map_err(|source| Error::Bind { address, source }))
             .collect::<Result<_, _>>()?;
-        Ok(Self { listeners, tls })
+        Ok(Self { listeners, tls, authorities })
     }
 
     /// The bound addresses.
@@ -95,6 +98,7 @@ impl Server {
         let accepting = self.listeners.into_iter().map(|listener| {
             let acceptor = Acceptor {
                 tls: self.tls.clone(),
+                authorities: self.authorities.clone(),
                 service: service.clone(),
                 stop: stop.clone(),
                 connections: connections.clone(),
@@ -123,6 +127,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 #[derive(Clone)]
 struct Acceptor<S> {
     tls: TlsAcceptor,
+    authorities: Authorities,
     service: S,
     stop: CancellationToken,
     connections: TaskTracker,
@@ -172,13 +177,21 @@ where
             Ok(Err(error)) => return tracing::debug!(%peer, %error, "TLS handshake failed"),
             Err(_) => return tracing::debug!(%peer, "TLS handshake timed out"),
         };
-        let user = match tls::user(stream.get_ref().1) {
-            Ok(user) => Arc::new(user),
+        let identified = match self.authorities.identify(stream.get_ref().1) {
+            Ok(identified) => identified,
             Err(error) => return tracing::warn!(%peer, %error, "client certificate not usable"),
         };
+        let user = Arc::new(identified.user.unwrap_or_else(User::anonymous));
+        let peer = Arc::new(Peer {
+            address: peer,
+            front_proxy: identified.front_proxy,
+            presented: identified.presented,
+        });
+        let address = peer.address;
         let service = self.service.map_request(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert::<Arc<User>>(Arc::clone(&user));
+            request.extensions_mut().insert::<Arc<Peer>>(Arc::clone(&peer));
             request
         });
         let builder = http_builder();
@@ -193,7 +206,7 @@ where
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(%peer, error, "connection ended");
+            tracing::debug!(peer = %address, error, "connection ended");
         }
     }
 }

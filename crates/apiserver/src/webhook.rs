@@ -19,6 +19,7 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use parking_lot::Mutex;
 
 use self::connection::Connections;
+pub(crate) use self::connection::{dial, roots};
 pub(crate) use self::endpoint::Endpoint;
 use crate::verbs::Verbs;
 

@@ -1,4 +1,5 @@
-//! The cluster's certificates: one authority, ECDSA P-256 everywhere, made on the first `up` and kept.
+//! The cluster's certificates: one authority, and one that vouches for front proxies only; ECDSA P-256 everywhere, made
+//! on the first `up` and kept.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -15,6 +16,10 @@ use crate::{Error, Paths, Result, files};
 
 /// The name of the authority's files.
 pub(crate) const CA: &str = "ca";
+/// The name of the files of the authority of front proxies: servers behind the API server believe it about clients.
+pub(crate) const FRONT_PROXY_CA: &str = "front-proxy-ca";
+/// The name of the API server's certificate as a front proxy, and whom it says it is.
+pub(crate) const FRONT_PROXY_CLIENT: &str = "front-proxy-client";
 /// The name of the API server's serving certificate.
 pub(crate) const API_SERVER: &str = "apiserver";
 /// The name of the API server's certificate as a client of the nodes.
@@ -119,26 +124,31 @@ fn client(name: &str, common_name: &str, organization: Option<&str>) -> Request 
 
 /// Makes what is missing, about to expire or different from what is needed.
 pub(crate) fn ensure(paths: &Paths, identities: &Identities) -> Result<()> {
-    let authority = authority(paths)?;
+    let cluster = authority(paths, CA, "gantry-ca")?;
     token_key(paths)?;
     for request in requests(identities) {
         if !is_current(paths, &request)? {
-            issue(paths, &authority, request)?;
+            issue(paths, &cluster, request)?;
         }
+    }
+    let front_proxies = authority(paths, FRONT_PROXY_CA, "gantry-front-proxy-ca")?;
+    let request = client(FRONT_PROXY_CLIENT, FRONT_PROXY_CLIENT, None);
+    if !is_current(paths, &request)? {
+        issue(paths, &front_proxies, request)?;
     }
     Ok(())
 }
 
-fn authority(paths: &Paths) -> Result<Issuer<'static, KeyPair>> {
-    let failed = |source| Error::Certificate { name: CA.to_owned(), source };
-    let (cert_path, key_path) = (paths.certificate(CA), paths.key(CA));
+fn authority(paths: &Paths, name: &str, common_name: &str) -> Result<Issuer<'static, KeyPair>> {
+    let failed = |source| Error::Certificate { name: name.to_owned(), source };
+    let (cert_path, key_path) = (paths.certificate(name), paths.key(name));
     if cert_path.exists() && key_path.exists() {
         let key = KeyPair::from_pem(&read(&key_path)?).map_err(failed)?;
         return Issuer::from_ca_cert_pem(&read(&cert_path)?, key).map_err(failed);
     }
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, "gantry-ca");
+    params.distinguished_name.push(DnType::CommonName, common_name);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages =
         vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
@@ -243,6 +253,15 @@ mod tests {
         assert_eq!(subject, "O=system:nodes, CN=system:node:node-1");
         let (_, node) = X509Certificate::from_der(&node).unwrap();
         node.verify_signature(Some(ca.public_key())).unwrap();
+
+        // Who vouches for front proxies vouches for nobody else, nor the other way round.
+        let (front_ca, _) = parse(&paths.certificate(FRONT_PROXY_CA));
+        let (_, front_ca) = X509Certificate::from_der(&front_ca).unwrap();
+        let (front, subject) = parse(&paths.certificate(FRONT_PROXY_CLIENT));
+        assert_eq!(subject, "CN=front-proxy-client");
+        let (_, front) = X509Certificate::from_der(&front).unwrap();
+        front.verify_signature(Some(front_ca.public_key())).unwrap();
+        assert!(front.verify_signature(Some(ca.public_key())).is_err());
 
         let (server, _) = parse(&paths.certificate(API_SERVER));
         let (_, server) = X509Certificate::from_der(&server).unwrap();

@@ -54,15 +54,8 @@ pub(super) struct Served {
 impl Served {
     /// One of the server's own.
     pub(super) fn own(group: &str, version: &str) -> Self {
-        let group_priority = GROUPS.iter().find(|(name, _)| *name == group).map_or(OTHER_GROUP, |(_, p)| *p);
-        let version_priority = match (group, version) {
-            ("", _) => 1,
-            ("autoscaling", "v2") => 30,
-            ("flowcontrol.apiserver.k8s.io", "v1") => 21,
-            ("resource.k8s.io", "v1") => 20,
-            (_, "v1") => 15,
-            _ => 9,
-        };
+        let group_priority = own_group(group).unwrap_or(OTHER_GROUP);
+        let version_priority = own_version(group, version);
         let (group, version) = (group.to_owned(), version.to_owned());
         Self { group, version, group_priority, version_priority, managed: ON_START }
     }
@@ -90,6 +83,31 @@ impl Served {
         meta.name = name(&self.group, &self.version);
         meta.labels.insert(AUTO_MANAGED.to_owned(), self.managed.to_owned());
     }
+}
+
+fn own_group(name: &str) -> Option<i32> {
+    GROUPS.iter().find(|(group, _)| *group == name).map(|(_, priority)| *priority)
+}
+
+fn own_version(group: &str, version: &str) -> i32 {
+    match (group, version) {
+        ("", _) => 1,
+        ("autoscaling", "v2") => 30,
+        ("flowcontrol.apiserver.k8s.io", "v1") => 21,
+        ("resource.k8s.io", "v1") => 20,
+        (_, "v1") => 15,
+        _ => 9,
+    }
+}
+
+/// The priority of a group that has no APIService yet.
+pub(super) fn group_priority(name: &str) -> i32 {
+    own_group(name).unwrap_or(CUSTOM.0)
+}
+
+/// The priority of a version that has no APIService yet.
+pub(super) fn version_priority(group: &str, version: &str) -> i32 {
+    if own_group(group).is_some() { own_version(group, version) } else { CUSTOM.1 }
 }
 
 /// The name of the APIService of a group and version.

@@ -1,4 +1,4 @@
-//! Who asks: the user of the connection's certificate, or else of the token.
+//! Who asks: whom a front proxy names, or else the user of the connection's certificate, or else of the token.
 
 use std::sync::Arc;
 
@@ -7,21 +7,26 @@ use http::{HeaderMap, Request, Response};
 use tonic::body::Body;
 
 use super::middleware::{Middleware, Next, run};
-use super::{Class, User, reply, warnings};
+use super::{Class, FrontProxies, Peer, User, reply, warnings};
 use crate::authorization::{Authorizer, Requester};
 use crate::status::ApiError;
 use crate::tokens::Authenticator;
 
 /// The TLS connection has put its user into the request; a client with a certificate is known by it, whatever its token.
 #[derive(Clone)]
-pub(super) struct Authentication {
+pub(crate) struct Authentication {
     authorizer: Arc<Authorizer>,
     authenticator: Arc<Authenticator>,
+    front_proxies: Arc<FrontProxies>,
 }
 
 impl Authentication {
-    pub(super) fn new(authorizer: Arc<Authorizer>, authenticator: Arc<Authenticator>) -> Self {
-        Self { authorizer, authenticator }
+    pub(crate) fn new(
+        authorizer: Arc<Authorizer>,
+        authenticator: Arc<Authenticator>,
+        front_proxies: Arc<FrontProxies>,
+    ) -> Self {
+        Self { authorizer, authenticator, front_proxies }
     }
 
     /// The user of a token; nobody where it is nobody's.
@@ -39,18 +44,29 @@ impl Authentication {
 impl Middleware for Authentication {
     async fn call(self, mut request: Request<Body>, next: impl Next) -> Response<Body> {
         let class = Class::of(&request);
-        let user = request.extensions().get::<Arc<User>>().cloned();
-        let mut user = user.unwrap_or_else(|| Arc::new(User::anonymous()));
-        let token = bearer(request.headers()).map(str::to_owned);
-        if !user.is_authenticated()
-            && let Some(token) = token
-        {
-            // Who claims to be someone is not served as nobody.
-            let Some(known) = self.of_token(&token).await else {
-                return reply::error(class.grpc, &ApiError::unauthorized());
-            };
-            user = known;
-        }
+        let peer = request.extensions().get::<Arc<Peer>>().cloned();
+        let proxied = peer.as_ref().and_then(|peer| self.front_proxies.user(peer, request.headers()));
+        // Whoever else writes them means to be somebody else.
+        self.front_proxies.clear(request.headers_mut());
+        let user = if let Some(user) = proxied {
+            Arc::new(user)
+        } else {
+            let user = request.extensions().get::<Arc<User>>().cloned();
+            let user = user.unwrap_or_else(|| Arc::new(User::anonymous()));
+            let token = bearer(request.headers()).map(str::to_owned);
+            match token {
+                Some(token) if !user.is_authenticated() => match self.of_token(&token).await {
+                    Some(known) => known,
+                    // Who claims to be someone is not served as nobody.
+                    None => return reply::error(class.grpc, &ApiError::unauthorized()),
+                },
+                // Nor is a front proxy that does not say for whom it asks.
+                _ if !user.is_authenticated() && peer.as_ref().is_some_and(|peer| peer.presented) => {
+                    return reply::error(class.grpc, &ApiError::unauthorized());
+                }
+                _ => user,
+            }
+        };
         if !user.is_authenticated() && class.grpc && !class.health {
             return reply::error(class.grpc, &ApiError::unauthorized());
         }

@@ -1,5 +1,6 @@
 //! How large a request's body may be.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, EXPECT};
@@ -10,6 +11,7 @@ use tonic::body::Body;
 use super::class::is_proxy;
 use super::middleware::{Middleware, Next, run};
 use super::{Class, MAX_BODY, reply};
+use crate::aggregation::Remotes;
 use crate::status::ApiError;
 
 /// How much of a body that is refused is read all the same, and for how long. Most clients send the whole body before
@@ -19,13 +21,13 @@ const DISCARD_LIMIT: Duration = Duration::from_secs(5);
 
 /// Refuses a body that says it is too large, and cuts one off that does not. gRPC limits each message by itself.
 #[derive(Clone)]
-pub(super) struct BodyLimit;
+pub(super) struct BodyLimit(pub(super) Arc<Remotes>);
 
 impl Middleware for BodyLimit {
     async fn call(self, request: Request<Body>, next: impl Next) -> Response<Body> {
         let class = Class::of(&request);
         // What goes through to somebody else is not held here.
-        if class.grpc || is_proxy(request.uri().path()) {
+        if class.grpc || is_proxy(request.uri().path()) || self.0.serves(request.uri().path()) {
             return run(next, request).await;
         }
         let length =

@@ -22,6 +22,8 @@ impl Middleware for Trace {
         let class = Class::of(&request);
         request.extensions_mut().insert(class);
         let id = id_of(&request);
+        // For whomever the request is handed on to.
+        request.headers_mut().insert(AUDIT_ID, id.clone());
         let span = tracing::debug_span!(
             "request",
             id = id.to_str().unwrap_or_default(),

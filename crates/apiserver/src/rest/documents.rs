@@ -17,6 +17,7 @@ use tonic::body::Body;
 use super::accept::{Accept, Format, JSON, PROTOBUF};
 use super::encode::{from_json, pretty, respond, text};
 use super::path::{Route, no_page, not_found};
+use crate::aggregation::Merged;
 use crate::discovery;
 use crate::flow::{Dump, Flow};
 use crate::status::ApiError;
@@ -107,12 +108,19 @@ fn architecture() -> &'static str {
 /// Discovery in one document, where the client prefers it and the path has it.
 pub(super) fn aggregated(
     kinds: &[&'static Kind],
+    merged: Option<&Merged>,
     route: &Route,
     headers: &HeaderMap,
 ) -> Option<Response<Body>> {
     let document = match route {
         Route::Core if wants_aggregated(headers) => discovery::aggregated_core(kinds),
-        Route::Groups if wants_aggregated(headers) => discovery::aggregated_groups(kinds),
+        Route::Groups if wants_aggregated(headers) => {
+            let mut document = discovery::aggregated_groups(kinds);
+            if let Some(merged) = merged {
+                merged.aggregated(&mut document);
+            }
+            document
+        }
         _ => return None,
     };
     Some(cached(&document, headers, AGGREGATED))
@@ -124,6 +132,7 @@ type ToProtobuf = fn(Value) -> Result<Bytes, serde_json::Error>;
 /// A document of discovery; the server is reached at `address`.
 pub(super) fn discovery(
     kinds: &[&'static Kind],
+    merged: Option<&Merged>,
     route: &Route,
     accept: &Accept,
     address: SocketAddr,
@@ -131,14 +140,31 @@ pub(super) fn discovery(
     use gantry_api::meta::v1::{ApiGroup, ApiGroupList, ApiResourceList, ApiVersions};
     let (document, protobuf): (Value, ToProtobuf) = match route {
         Route::Core => (discovery::core_versions(address), envelope::<ApiVersions>),
-        Route::Groups => (discovery::groups(kinds), envelope::<ApiGroupList>),
-        Route::Group(group) => (discovery::group(kinds, group).ok_or_else(not_found)?, envelope::<ApiGroup>),
+        Route::Groups => {
+            let mut document = discovery::groups(kinds);
+            if let Some(merged) = merged {
+                merged.groups(&mut document);
+            }
+            (document, envelope::<ApiGroupList>)
+        }
+        Route::Group(group) => {
+            let own = discovery::group(kinds, group);
+            let document = match merged {
+                Some(merged) => merged.group(group, own),
+                None => own,
+            };
+            (document.ok_or_else(not_found)?, envelope::<ApiGroup>)
+        }
         Route::Resources { group, version } => {
             (discovery::resources(kinds, group, version).ok_or_else(not_found)?, envelope::<ApiResourceList>)
         }
         Route::Paths => {
             // For people; it has no other form.
-            return Ok(respond(StatusCode::OK, JSON, pretty(paths(kinds).to_string().as_bytes())));
+            let mut document = paths(kinds);
+            if let Some(merged) = merged {
+                merged.paths(&mut document);
+            }
+            return Ok(respond(StatusCode::OK, JSON, pretty(document.to_string().as_bytes())));
         }
         _ => return Err(not_found()),
     };

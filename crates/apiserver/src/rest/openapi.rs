@@ -12,6 +12,7 @@ use tonic::body::Body;
 
 use super::accept::{JSON, accepts_gzip, by_quality};
 use super::query::Query;
+use crate::aggregation::Merged;
 use crate::openapi::{Document, Documents, Form, v3_url};
 use crate::status::ApiError;
 
@@ -21,6 +22,7 @@ const V3_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v3.v1.0+pro
 /// Answers for the rest of a path behind `/openapi/`.
 pub(super) async fn answer(
     documents: &Arc<Documents>,
+    merged: Option<Arc<Merged>>,
     path: &str,
     headers: &HeaderMap,
     query: &Query,
@@ -43,7 +45,10 @@ pub(super) async fn answer(
     let found = tokio::task::spawn_blocking(move || {
         let document = match (of_version, name.as_str()) {
             (V2_PROTOBUF, _) => Some(documents.v2()),
-            (_, "") => Some(documents.v3_index()),
+            (_, "") => Some(match merged {
+                Some(merged) => documents.v3_index_with(|index| merged.openapi(index))?,
+                None => documents.v3_index(),
+            }),
             (_, name) => documents.v3(name),
         };
         // Made here, too.

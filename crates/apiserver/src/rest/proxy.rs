@@ -1,7 +1,7 @@
 //! Requests that go through to what a pod, a service or a node serves.
 
 mod connection;
-mod headers;
+pub(super) mod headers;
 mod place;
 
 use futures::StreamExt as _;
@@ -94,7 +94,7 @@ async fn forward(
 }
 
 /// Moves bytes between both sides of a connection that neither speaks HTTP on any more.
-async fn join(client: Connection, backend: OnUpgrade) {
+pub(super) async fn join(client: Connection, backend: OnUpgrade) {
     let Some(mut client) = client.take().await else { return };
     match backend.await {
         Ok(backend) => {

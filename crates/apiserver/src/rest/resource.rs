@@ -125,7 +125,7 @@ pub(super) async fn handle(
 }
 
 /// Whether a path could name it.
-fn is_segment(name: &str) -> bool {
+pub(super) fn is_segment(name: &str) -> bool {
     !matches!(name, "" | "." | "..") && !name.contains(['/', '%'])
 }
 

@@ -54,7 +54,8 @@ pub(super) fn connections(
         .build(connector))
 }
 
-fn roots(ca: &Bytes) -> Result<RootCertStore, String> {
+/// The authorities of a `caBundle`.
+pub(crate) fn roots(ca: &Bytes) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(ca) {
         let certificate = certificate.map_err(|error| format!("caBundle cannot be read as PEM: {error}"))?;
@@ -101,7 +102,7 @@ impl tower::Service<Uri> for Dial {
 }
 
 /// The first place that takes the connection.
-async fn dial(places: &[SocketAddr]) -> io::Result<TcpStream> {
+pub(crate) async fn dial(places: &[SocketAddr]) -> io::Result<TcpStream> {
     let mut failure = None;
     for place in places {
         match TcpStream::connect(place).await {

@@ -4,6 +4,7 @@
 
 mod access;
 mod admission;
+mod aggregation;
 mod api_services;
 mod apply;
 mod apply_grpc;
@@ -17,7 +18,9 @@ mod devices;
 mod documents;
 mod eviction;
 mod exec;
+mod extension_server;
 mod flow;
+mod front_proxy;
 mod hook_server;
 mod http;
 mod impersonation;

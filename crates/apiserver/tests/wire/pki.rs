@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose,
@@ -52,6 +54,33 @@ impl Pki {
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         (certificate.der().clone(), key)
     }
+}
+
+impl Pki {
+    /// The files of a client's certificate and its key, made in `dir`.
+    pub(crate) fn client_files(&self, dir: &Path, name: &str) -> [PathBuf; 2] {
+        let (certificate, key) = self.client(name, &[]);
+        let paths = [file(dir, name), file(dir, &format!("{name}-key"))];
+        let PrivateKeyDer::Pkcs8(key) = key else { panic!("keys are made as PKCS #8") };
+        std::fs::write(&paths[0], pem("CERTIFICATE", &certificate)).unwrap();
+        std::fs::write(&paths[1], pem("PRIVATE KEY", key.secret_pkcs8_der())).unwrap();
+        paths
+    }
+
+    /// A certificate of a server with this name.
+    pub(crate) fn server(&self, name: &str) -> Identity {
+        let mut params = named(name, &[]);
+        params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+        params.subject_alt_names.push(rcgen::SanType::DnsName(name.try_into().unwrap()));
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        (certificate.der().clone(), key)
+    }
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
 }
 
 fn named(name: &str, groups: &[&str]) -> CertificateParams {

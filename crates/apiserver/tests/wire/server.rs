@@ -16,7 +16,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::http::{Client, PATIENCE, tls};
-use crate::pki::{Pki, file};
+use crate::pki::{Identity, Pki, file};
 
 pub(crate) const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
 pub(crate) const PODS: &str = "/api/v1/namespaces/default/pods";
@@ -98,6 +98,11 @@ impl Server {
     /// A client with a certificate of this name and these groups.
     pub(crate) fn client(&self, name: &str, groups: &[&str]) -> Client {
         Client::new(&self.pki, self.address, Some(self.pki.client(name, groups)))
+    }
+
+    /// A client with a certificate of its own.
+    pub(crate) fn client_with(&self, identity: Identity) -> Client {
+        Client::new(&self.pki, self.address, Some(identity))
     }
 
     /// A connection of HTTP/1.1 as the admin, for what takes a connection over.

@@ -33,7 +33,7 @@ const CROSS_ORIGIN: [HeaderName; 4] = [
 ];
 
 /// The protocol that the client wants to go on with, if any.
-pub(super) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
+pub(in super::super) fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     headers.get(UPGRADE).filter(|_| has(headers, &CONNECTION, "upgrade")).cloned()
 }
 
@@ -58,31 +58,18 @@ impl Rewrite {
 
     /// The headers of the request. Who the client is, and how it proved it, is not told.
     pub(super) fn request(&self, headers: &mut HeaderMap, host: Option<&str>, upgrade: Option<&HeaderValue>) {
-        without_hops(headers);
-        headers.remove(AUTHORIZATION);
-        let own: Vec<HeaderName> =
-            headers.keys().filter(|name| name.as_str().starts_with("impersonate-")).cloned().collect();
-        for name in own {
-            headers.remove(name);
-        }
+        of_request(headers, upgrade);
         if let Some(host) = host.and_then(|host| HeaderValue::from_str(host).ok()) {
             headers.entry(HOST).or_insert(host);
         }
         if let Ok(path) = HeaderValue::from_str(&self.path) {
             headers.insert(FORWARDED_URI, path);
         }
-        if let Some(protocol) = upgrade {
-            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-            headers.insert(UPGRADE, protocol.clone());
-        }
     }
 
     /// The headers of the answer.
     pub(super) fn response(&self, headers: &mut HeaderMap) {
-        without_hops(headers);
-        for name in CROSS_ORIGIN {
-            headers.remove(name);
-        }
+        of_answer(headers);
         let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
         if let Some(location) = location.and_then(|location| self.location(location))
             && let Ok(location) = HeaderValue::try_from(location)
@@ -102,6 +89,29 @@ impl Rewrite {
         let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
         let prefix = if uri.path().starts_with(&self.prefix) { "" } else { &self.prefix };
         Some(format!("{prefix}{}{query}", uri.path()))
+    }
+}
+
+/// The headers of any request that goes on: neither about this connection, nor what proves who the client is.
+pub(in super::super) fn of_request(headers: &mut HeaderMap, upgrade: Option<&HeaderValue>) {
+    without_hops(headers);
+    headers.remove(AUTHORIZATION);
+    let own: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with("impersonate-")).cloned().collect();
+    for name in own {
+        headers.remove(name);
+    }
+    if let Some(protocol) = upgrade {
+        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(UPGRADE, protocol.clone());
+    }
+}
+
+/// The headers of any answer that comes back.
+pub(in super::super) fn of_answer(headers: &mut HeaderMap) {
+    without_hops(headers);
+    for name in CROSS_ORIGIN {
+        headers.remove(name);
     }
 }
 
