@@ -76,8 +76,8 @@ docs: build ## write the reference of flags and the OpenAPI documents anew
 	GANTRY_WRITE_DOCS=1 GANTRY_BIN_DIR=$(abspath $(BIN)) \
 		cargo test --profile $(PROFILE) -p gantry-tests --test documents
 
-bench: images ## all benchmarks, printed in one run on a cluster of their own
-	$(BIN)/gantry-bench --images $(IMAGES) --state-dir $(TARGET)/bench-cluster
+bench: images ## all benchmarks, printed in one run on a cluster of their own (LARGE=1: with 150,000 pods, too)
+	$(BIN)/gantry-bench --images $(IMAGES) --state-dir $(TARGET)/bench-cluster $(if $(LARGE),--large)
 
 clean: ## remove everything that was built
 	cargo clean

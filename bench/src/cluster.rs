@@ -2,14 +2,26 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use gantry_client::{Client, Config};
 use gantry_local_cluster::Cluster;
 use tokio::process::Command;
 
+use crate::cpu;
+
 /// Not the number that a user's own cluster has, so that both can run.
 const NUMBER: &str = "99";
+
+/// The processes that work after a measurement is over.
+const WORKING: [&str; 6] =
+    ["apiserver", "controller-manager", "scheduler", "etcd", "kubelet-node-1", "containerd-node-1"];
+/// They have come to rest when all together use no more than so much processor time in a period.
+const PERIOD: Duration = Duration::from_millis(500);
+const REST: Duration = Duration::from_millis(40);
+/// What has not come to rest by then works for another reason, and what follows is measured all the same.
+const SETTLE_LIMIT: Duration = Duration::from_secs(15);
 
 /// Where the programs, the images and the cluster's state are.
 #[derive(Debug, Clone)]
@@ -66,6 +78,27 @@ impl Bench {
     #[must_use]
     pub fn image(&self, name: &str) -> String {
         format!("{}/{name}", self.cluster.spec().network.registry())
+    }
+
+    /// Lets what a measurement left behind come to an end, so that the next one does not pay for it: the API shows pods
+    /// as gone before their node has done all its work for them.
+    ///
+    /// # Errors
+    /// Where a component does not run.
+    pub async fn settle(&self) -> anyhow::Result<()> {
+        let used = || WORKING.iter().map(|name| cpu::of(self.pid(name)?)).sum::<anyhow::Result<Duration>>();
+        let begin = Instant::now();
+        let mut before = used()?;
+        while begin.elapsed() < SETTLE_LIMIT {
+            tokio::time::sleep(PERIOD).await;
+            let now = used()?;
+            if now.saturating_sub(before) <= REST {
+                return Ok(());
+            }
+            before = now;
+        }
+        eprintln!("the cluster has not come to rest within {SETTLE_LIMIT:?}");
+        Ok(())
     }
 
     /// The process of a component, by the name of its log.

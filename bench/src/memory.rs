@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use anyhow::Context;
+
 /// The processes that count, by the start of their name; the kernel cuts names to 15 characters.
 const NAMES: [&str; 9] = [
     "etcd",
@@ -15,6 +17,19 @@ const NAMES: [&str; 9] = [
     "containerd",
     "kctl",
 ];
+
+/// The resident memory of a process, in bytes.
+///
+/// # Errors
+/// Where there is no such process.
+pub fn of(pid: i32) -> anyhow::Result<u64> {
+    let path = format!("/proc/{pid}/status");
+    let status = fs::read_to_string(&path).with_context(|| path.clone())?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib: u64 =
+        line.with_context(|| format!("{path} has no VmRSS"))?.trim().trim_end_matches(" kB").parse()?;
+    Ok(kib << 10)
+}
 
 /// Prints the resident memory of every process of the cluster's components.
 pub fn print(when: &str) {

@@ -12,7 +12,6 @@ use crate::sample::Sample;
 
 /// No pod takes longer.
 const LIMIT: Duration = Duration::from_secs(60);
-const SETTLE: Duration = Duration::from_secs(4);
 
 fn pod(name: &str, image: &str) -> anyhow::Result<Pod> {
     Ok(serde_json::from_value(json!({
@@ -64,12 +63,6 @@ async fn start(client: &Client, image: &str, prefix: &str, count: usize) -> anyh
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(sample)
-}
-
-/// Lets what a measurement left behind come to an end, so that the next one does not pay for it: the API shows pods as
-/// gone before their node has done all its work for them.
-pub async fn settle() {
-    tokio::time::sleep(SETTLE).await;
 }
 
 /// Starts one pod.

@@ -22,6 +22,12 @@ impl Sample {
     }
 }
 
+impl FromIterator<Duration> for Sample {
+    fn from_iter<T: IntoIterator<Item = Duration>>(durations: T) -> Self {
+        Self(durations.into_iter().collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
