@@ -95,7 +95,7 @@ async fn measure(count: usize) -> anyhow::Result<()> {
         }
         anyhow::Ok(())
     };
-    futures::try_join!(write(&*store, &mut objects, &seen, updates), watched)?;
+    futures::try_join!(write(&store, &mut objects, &seen, updates), watched)?;
     let (took, used) = (begin.elapsed(), cpu::of(own)?.saturating_sub(before));
     println!(
         "  {count:>4} watchers: {:>7.0} updates/s, {:>9.0} events/s, {:.1?} of CPU per update",

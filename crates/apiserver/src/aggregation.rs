@@ -26,7 +26,7 @@ use gantry_api::{Resource, registry};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::asked::Asked;
-pub(crate) use self::connection::IdentityError;
+pub(crate) use self::connection::{Identity, IdentityError};
 pub(crate) use self::discovery::Merged;
 pub(crate) use self::keep::Keeper;
 use self::local::{Change, Served};

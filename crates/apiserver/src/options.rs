@@ -12,7 +12,7 @@ use gantry_store::{ClientIdentity, EtcdConfig, EtcdStore, MemoryStore, Store, Tl
 use gantry_telemetry::{CommonFlags, config};
 
 use crate::admission::{PluginError, Plugins};
-use crate::aggregation::Published;
+use crate::aggregation::{Identity, Published};
 use crate::config::ApiServerConfiguration;
 use crate::nodes::NodeTlsFiles;
 use crate::pipeline::RequestHeaders;
@@ -326,7 +326,7 @@ impl Options {
     }
 
     /// Certificate and key for the API servers of APIServices.
-    pub(crate) fn proxy_client(&self) -> Result<Option<(Vec<u8>, Vec<u8>)>, Error> {
+    pub(crate) fn proxy_client(&self) -> Result<Option<Identity>, Error> {
         match (&self.proxy_client_cert_file, &self.proxy_client_key_file) {
             (Some(certificate), Some(key)) => Ok(Some((
                 read("--proxy-client-cert-file", certificate)?,

@@ -75,6 +75,9 @@ impl Target {
     }
 }
 
+/// A certificate with its chain, and its key, as PEM.
+pub(crate) type Identity = (Vec<u8>, Vec<u8>);
+
 /// The connections to all of them.
 pub(super) struct Connections {
     identity: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
@@ -84,7 +87,7 @@ pub(super) struct Connections {
 
 impl Connections {
     /// Connections that show a certificate, where there is one.
-    pub(super) fn new(identity: Option<(Vec<u8>, Vec<u8>)>) -> Result<Self, IdentityError> {
+    pub(super) fn new(identity: Option<Identity>) -> Result<Self, IdentityError> {
         let identity = match identity {
             Some((chain, key)) => {
                 let failed = |flag| move |source| IdentityError::Pem { flag, source };

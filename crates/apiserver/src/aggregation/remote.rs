@@ -19,7 +19,7 @@ use percent_encoding::percent_decode_str;
 use tonic::body::Body;
 
 use super::availability;
-use super::connection::{Connections, IdentityError, Target};
+use super::connection::{Connections, Identity, IdentityError, Target};
 use super::discovery::{Found, Known, Merged, Priorities};
 use super::place::{self, Place};
 use crate::cache::Selection;
@@ -119,10 +119,7 @@ pub(crate) struct Remotes {
 
 impl Remotes {
     /// Nobody, until [`Remotes::update`]; they are shown a certificate, where there is one.
-    pub(crate) fn new(
-        verbs: Arc<Verbs>,
-        identity: Option<(Vec<u8>, Vec<u8>)>,
-    ) -> Result<Arc<Self>, IdentityError> {
+    pub(crate) fn new(verbs: Arc<Verbs>, identity: Option<Identity>) -> Result<Arc<Self>, IdentityError> {
         let connections = Connections::new(identity)?;
         Ok(Arc::new(Self { verbs, connections, table: RwLock::default() }))
     }
