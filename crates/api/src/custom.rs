@@ -32,7 +32,7 @@ pub(crate) use prune::prune;
 
 use crate::apiextensions::v1::{
     CustomResourceDefinitionSpec, CustomResourceDefinitionVersion, CustomResourceSubresourceScale,
-    JsonSchemaProps,
+    JsonSchemaProps, WebhookConversion,
 };
 use schema::Schema;
 
@@ -48,6 +48,8 @@ pub struct Definition {
     /// The schema as it was given, for the documents that describe the API.
     published: Option<JsonSchemaProps>,
     storage_version: String,
+    /// Who turns objects of other versions into this one and back; their names are all that differs where it is nobody.
+    conversion: Option<WebhookConversion>,
     has_status: bool,
     scale: Option<Scale>,
     columns: Vec<(String, Option<JsonPath>)>,
@@ -110,6 +112,11 @@ impl Definition {
             schema,
             published,
             storage_version: storage.unwrap_or(version).name.clone(),
+            conversion: spec
+                .conversion
+                .as_ref()
+                .filter(|conversion| conversion.strategy == "Webhook")
+                .and_then(|conversion| conversion.webhook.clone()),
             has_status: subresources.is_some_and(|subresources| subresources.status.is_some()),
             scale: subresources.and_then(|subresources| subresources.scale.as_ref()).and_then(Scale::new),
             columns: columns
@@ -132,6 +139,17 @@ impl Definition {
     #[must_use]
     pub fn storage_version(&self) -> &str {
         &self.storage_version
+    }
+
+    /// Who is asked to turn objects of one version into those of another; nobody where only the names of versions differ.
+    #[must_use]
+    pub fn conversion(&self) -> Option<&WebhookConversion> {
+        self.conversion.as_ref()
+    }
+
+    /// Removes from an object what the schema does not know; nothing is filled in.
+    pub fn prune(&self, object: &mut serde_json::Map<String, serde_json::Value>) {
+        prune::prune(object, &self.schema);
     }
 
     /// What clients are warned of that use the version.

@@ -29,8 +29,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use entry::{Attributes, Entry};
 pub(crate) use follow::{Follower, Step};
+pub(crate) use log::Change;
 pub(crate) use read::{Page, Selection};
-pub(crate) use watch::Start;
+pub(crate) use watch::{Start, item};
 
 use crate::status::ApiError;
 use state::State;
@@ -73,6 +74,11 @@ impl Cache {
     /// The kind of its objects.
     pub(crate) fn kind(&self) -> &'static Kind {
         self.kind
+    }
+
+    /// Whether objects of other versions are to be converted by somebody else.
+    pub(crate) fn converts(&self) -> bool {
+        self.kind.definition().is_some_and(|definition| definition.conversion().is_some())
     }
 
     /// Where its objects are stored.

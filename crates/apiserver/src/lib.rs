@@ -10,6 +10,7 @@ mod catalog;
 mod certificates;
 mod compaction;
 mod config;
+mod conversion;
 mod custom;
 mod discovery;
 mod flow;

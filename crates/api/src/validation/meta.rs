@@ -109,7 +109,7 @@ fn general(errors: &mut ErrorList, meta: &ObjectMeta, path: &Path) {
 }
 
 /// Labels: of an object, of a pod template, of a selector.
-pub(crate) fn labels(errors: &mut ErrorList, labels: &BTreeMap<String, String>, path: &Path) {
+pub fn labels(errors: &mut ErrorList, labels: &BTreeMap<String, String>, path: &Path) {
     for (key, value) in labels {
         check(errors, path, key, names::qualified_name(key));
         check(errors, path, value, names::label_value(value));
@@ -117,7 +117,7 @@ pub(crate) fn labels(errors: &mut ErrorList, labels: &BTreeMap<String, String>, 
 }
 
 /// Annotations: any values, but not too many of them.
-pub(crate) fn annotations(errors: &mut ErrorList, annotations: &BTreeMap<String, String>, path: &Path) {
+pub fn annotations(errors: &mut ErrorList, annotations: &BTreeMap<String, String>, path: &Path) {
     let mut size = 0;
     for (key, value) in annotations {
         // Capitals are allowed in the prefix, for historical reasons.

@@ -22,6 +22,17 @@ pub struct Entry {
     json: OnceLock<Bytes>,
     /// Why the stored bytes cannot be read, if they cannot.
     fault: Option<ApiError>,
+    /// What is stored, where somebody must be asked to make of it what the kind is.
+    foreign: Option<Box<Foreign>>,
+    /// Whether it is stored in another version than it would be now.
+    outdated: bool,
+}
+
+/// What is stored as another version, and what was made of it.
+struct Foreign {
+    /// Who asks for the conversion has the turn.
+    turn: tokio::sync::Mutex<()>,
+    converted: OnceLock<Arc<Entry>>,
 }
 
 /// What selectors look at.
@@ -53,7 +64,77 @@ impl Entry {
         attributes: Attributes,
     ) -> Self {
         let bytes = stamp(raw, revision);
-        Self { kind, key, revision, bytes, attributes, json: OnceLock::new(), fault: None }
+        Self {
+            kind,
+            key,
+            revision,
+            bytes,
+            attributes,
+            json: OnceLock::new(),
+            fault: None,
+            foreign: None,
+            outdated: false,
+        }
+    }
+
+    /// The entry of an object of another version of a custom resource, stored as this JSON: it is to be converted before
+    /// anybody sees it, and nothing is known of it but its place.
+    #[must_use]
+    pub(crate) fn foreign(kind: &'static Kind, key: Arc<str>, revision: i64, value: Bytes) -> Self {
+        let foreign = Foreign { turn: tokio::sync::Mutex::default(), converted: OnceLock::new() };
+        Self {
+            kind,
+            key,
+            revision,
+            bytes: value,
+            attributes: Attributes::default(),
+            json: OnceLock::new(),
+            fault: None,
+            foreign: Some(Box::new(foreign)),
+            outdated: false,
+        }
+    }
+
+    /// The JSON of another version that is to be converted.
+    #[must_use]
+    pub(crate) fn unconverted(&self) -> Option<&Bytes> {
+        self.foreign.as_ref().map(|_| &self.bytes)
+    }
+
+    /// What was made of an object of another version; nothing yet, or the entry needs no conversion.
+    #[must_use]
+    pub(crate) fn converted(&self) -> Option<Arc<Entry>> {
+        self.foreign.as_ref()?.converted.get().cloned()
+    }
+
+    /// Waits until nobody else asks for the conversion.
+    pub(crate) async fn turn(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        match &self.foreign {
+            Some(foreign) => Some(foreign.turn.lock().await),
+            None => None,
+        }
+    }
+
+    /// Keeps what was made of an object of another version, for everyone who asks from now on.
+    pub(crate) fn keep(&self, raw: &[u8], attributes: Attributes) -> Arc<Entry> {
+        let converted = Self::new(self.kind, self.key.clone(), self.revision, raw, attributes);
+        let converted = Arc::new(Self { outdated: self.outdated, ..converted });
+        match &self.foreign {
+            Some(foreign) => foreign.converted.get_or_init(|| converted).clone(),
+            None => converted,
+        }
+    }
+
+    /// Marks it as stored in another version than it would be now.
+    #[must_use]
+    pub(crate) fn marked_outdated(self, outdated: bool) -> Self {
+        Self { outdated, ..self }
+    }
+
+    /// Whether it is stored in another version than it would be now: writing it without a change is a change.
+    #[must_use]
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.outdated
     }
 
     /// The entry of stored bytes that somebody else wrote. What cannot be read is an entry with a fault, not a gap:
@@ -81,6 +162,13 @@ impl Entry {
     /// The same object under another revision: how a watcher learns that it is deleted or out of its sight.
     #[must_use]
     pub fn at(&self, revision: i64) -> Self {
+        if self.foreign.is_some() {
+            let other = Self::foreign(self.kind, self.key.clone(), revision, self.bytes.clone());
+            if let Some(converted) = self.converted() {
+                other.keep(converted.raw(), converted.attributes.clone());
+            }
+            return other;
+        }
         Self::new(self.kind, self.key.clone(), revision, self.raw(), self.attributes.clone())
     }
 
@@ -127,12 +215,19 @@ impl Entry {
     /// The message as it is stored: without the resource version.
     #[must_use]
     pub fn raw(&self) -> &[u8] {
+        if self.foreign.is_some() {
+            return &self.bytes;
+        }
         &self.bytes[..self.bytes.len() - stamp_len(self.revision)]
     }
 
     /// The object, decoded anew: it takes several times the memory of its bytes, so it is not kept.
     pub fn object(&self) -> Result<Box<dyn Object>, ApiError> {
         self.readable()?;
+        if self.foreign.is_some() {
+            // Whoever hands entries out converts them before.
+            return Err(corrupt(self.kind, &self.key, "it is of another version and was not converted"));
+        }
         self.kind.decode(self.bytes()).map_err(|error| corrupt(self.kind, &self.key, &describe(&error)))
     }
 

@@ -9,6 +9,7 @@ use gantry_store::{Error, Event, KeyValue, ListOptions, envelope};
 use tokio_util::sync::CancellationToken;
 
 use super::state::Update;
+use super::storage::Opened;
 use super::{Cache, Entry, storage};
 
 const FIRST_RETRY: Duration = Duration::from_millis(100);
@@ -82,19 +83,30 @@ impl Cache {
     /// The entry of a stored value.
     pub(crate) fn entry(&self, kv: KeyValue) -> Option<Arc<Entry>> {
         let key: Arc<str> = kv.key.strip_prefix(self.keys.prefix())?.into();
-        let opened = if self.kind.is_custom() {
-            storage::custom_from_stored(self.kind, &kv.value)
+        let entry = if self.kind.is_custom() {
+            self.custom_entry(key, &kv)
         } else {
             let opened = envelope::decode(&kv.value).map_err(|error| error.to_string());
-            opened.and_then(|envelope| storage::from_stored(self.kind, envelope))
-        };
-        let entry = match opened {
-            Ok(raw) => Entry::decode(self.kind, key, kv.mod_revision, &raw),
-            Err(reason) => Entry::faulty(self.kind, key, kv.mod_revision, &kv.value, &reason),
+            match opened.and_then(|envelope| storage::from_stored(self.kind, envelope)) {
+                Ok(raw) => Entry::decode(self.kind, key, kv.mod_revision, &raw),
+                Err(reason) => Entry::faulty(self.kind, key, kv.mod_revision, &kv.value, &reason),
+            }
         };
         if let Err(error) = entry.readable() {
             tracing::error!(key = kv.key, %error, "a stored object is damaged");
         }
         Some(Arc::new(entry))
+    }
+
+    fn custom_entry(&self, key: Arc<str>, kv: &KeyValue) -> Entry {
+        match storage::custom_from_stored(self.kind, &kv.value) {
+            Ok(Opened::Own(raw, outdated)) => {
+                Entry::decode(self.kind, key, kv.mod_revision, &raw).marked_outdated(outdated)
+            }
+            Ok(Opened::Foreign(outdated)) => {
+                Entry::foreign(self.kind, key, kv.mod_revision, kv.value.clone()).marked_outdated(outdated)
+            }
+            Err(reason) => Entry::faulty(self.kind, key, kv.mod_revision, &kv.value, &reason),
+        }
     }
 }

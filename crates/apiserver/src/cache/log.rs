@@ -12,18 +12,19 @@ const MAX_BYTES: usize = 32 << 20;
 
 /// One change of one object.
 #[derive(Debug)]
-pub(super) struct Change {
+pub(crate) struct Change {
     /// When.
-    pub(super) revision: i64,
+    pub(crate) revision: i64,
     /// The object; none if it was deleted.
-    pub(super) current: Option<Arc<Entry>>,
+    pub(crate) current: Option<Arc<Entry>>,
     /// The object before; none if it was created.
-    pub(super) previous: Option<Arc<Entry>>,
+    pub(crate) previous: Option<Arc<Entry>>,
     gone: OnceLock<Arc<Entry>>,
 }
 
 impl Change {
-    pub(super) fn new(revision: i64, current: Option<Arc<Entry>>, previous: Option<Arc<Entry>>) -> Self {
+    /// A change to `current` from `previous`.
+    pub(crate) fn new(revision: i64, current: Option<Arc<Entry>>, previous: Option<Arc<Entry>>) -> Self {
         Self { revision, current, previous, gone: OnceLock::new() }
     }
 

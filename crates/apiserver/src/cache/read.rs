@@ -33,6 +33,11 @@ impl Selection {
             && self.fields.matches_with(|path| entry.field(path))
     }
 
+    /// The same by place alone.
+    pub(crate) fn place(&self) -> Self {
+        Self { namespace: self.namespace.clone(), ..Self::default() }
+    }
+
     /// The narrowest topic that covers it.
     pub(super) fn topic(&self, namespaced: bool) -> Topic {
         let name = self.fields.exact("metadata.name").filter(|name| !name.is_empty());

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use gantry_api::{DecodeError, Kind, convert, registry};
 use gantry_store::envelope::Envelope;
+use serde_json::Value;
 
 /// The kind that objects of `kind` are stored as.
 pub(crate) fn stored_kind(kind: &'static Kind) -> &'static Kind {
@@ -26,16 +27,35 @@ pub(crate) fn custom_to_stored(kind: &'static Kind, raw: &Bytes) -> Result<Bytes
     Ok(json.into())
 }
 
-/// From a stored value to the bytes of an object of a custom resource, without what its schema does not know, and with
-/// defaults; says why that cannot be. The versions of a resource differ in nothing but their names.
-pub(super) fn custom_from_stored(kind: &'static Kind, value: &Bytes) -> Result<Bytes, String> {
-    let value: serde_json::Value = serde_json::from_slice(value).map_err(|error| error.to_string())?;
-    let text = |field: &str| value.get(field).and_then(serde_json::Value::as_str).unwrap_or_default();
-    let group = text("apiVersion").split_once('/').map(|(group, _)| group);
-    if group != Some(kind.group) || text("kind") != kind.kind {
-        return Err(format!("it is a {} of {}", text("kind"), text("apiVersion")));
+/// A stored object of a custom resource, as a kind of it reads it.
+pub(super) enum Opened {
+    /// Its bytes in the kind's version, and whether it would be stored in another version now.
+    Own(Bytes, bool),
+    /// It is of another version, which somebody else must convert.
+    Foreign(bool),
+}
+
+/// The version that an object of a custom resource says that it is of. Fails where it is none of the resource's.
+pub(crate) fn version_of<'a>(kind: &Kind, value: &'a Value) -> Result<&'a str, String> {
+    let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default();
+    match text("apiVersion").split_once('/') {
+        Some((group, version)) if group == kind.group && text("kind") == kind.kind => Ok(version),
+        _ => Err(format!("it is a {} of {}", text("kind"), text("apiVersion"))),
     }
-    kind.decode_value(value).map(|object| object.encode()).map_err(|error| {
+}
+
+/// From a stored value to the bytes of an object of a custom resource, without what its schema does not know, and with
+/// defaults; says why that cannot be. Where nobody converts, versions differ in nothing but their names.
+pub(super) fn custom_from_stored(kind: &'static Kind, value: &Bytes) -> Result<Opened, String> {
+    let value: Value = serde_json::from_slice(value).map_err(|error| error.to_string())?;
+    let version = version_of(kind, &value)?;
+    let definition = kind.definition();
+    let outdated = definition.as_ref().is_some_and(|definition| definition.storage_version() != version);
+    let converts = definition.is_some_and(|definition| definition.conversion().is_some());
+    if converts && version != kind.version {
+        return Ok(Opened::Foreign(outdated));
+    }
+    kind.decode_value(value).map(|object| Opened::Own(object.encode(), outdated)).map_err(|error| {
         let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
         format!("{error}: {cause}")
     })

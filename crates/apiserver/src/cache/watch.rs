@@ -10,6 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use super::cursor::Cursor;
 use super::log::Change;
 use super::{Cache, Entry, Selection};
+use crate::conversion::Converter;
 use crate::status::ApiError;
 use crate::verbs::{WatchItem, WatchStream};
 
@@ -39,7 +40,20 @@ impl Cache {
         bookmarks: bool,
         duration: Duration,
     ) -> WatchStream {
-        let (initial, mut cursor, revision) = match self.begin(&selection, start) {
+        self.watch_through(None, selection, start, bookmarks, duration)
+    }
+
+    /// The same, where everything goes through a converter before it is selected, if there is one.
+    pub(crate) fn watch_through(
+        self: &Arc<Self>,
+        converter: Option<Converter>,
+        selection: Selection,
+        start: Start,
+        bookmarks: bool,
+        duration: Duration,
+    ) -> WatchStream {
+        let place = converter.as_ref().map(|_| selection.place());
+        let (initial, mut cursor, revision) = match self.begin(place.as_ref().unwrap_or(&selection), start) {
             Ok(begun) => begun,
             Err(error) => return futures::stream::iter([vec![WatchItem::Error(error)]]).boxed(),
         };
@@ -50,7 +64,18 @@ impl Cache {
             let end = tokio::time::sleep(duration);
             tokio::pin!(end);
             for batch in initial.chunks(INITIAL_BATCH) {
-                yield batch.iter().cloned().map(WatchItem::Added).collect();
+                let Some(converter) = &converter else {
+                    yield batch.iter().cloned().map(WatchItem::Added).collect();
+                    continue;
+                };
+                let items = converter.initial(batch, &selection).await;
+                let ends = matches!(items.last(), Some(WatchItem::Error(_)));
+                if !items.is_empty() {
+                    yield items;
+                }
+                if ends {
+                    return;
+                }
             }
             drop(initial);
             if marked {
@@ -78,9 +103,16 @@ impl Cache {
                     continue;
                 }
                 let changes = taken.changes.iter().filter(|change| change.revision > above);
-                let items: Vec<WatchItem> = changes.filter_map(|change| item(change, &selection)).collect();
+                let items: Vec<WatchItem> = match &converter {
+                    None => changes.filter_map(|change| item(change, &selection)).collect(),
+                    Some(converter) => converter.changes(&changes.collect::<Vec<_>>(), &selection).await,
+                };
+                let ends = matches!(items.last(), Some(WatchItem::Error(_)));
                 if !items.is_empty() {
                     yield items;
+                }
+                if ends {
+                    return;
                 }
             }
         }
@@ -114,7 +146,7 @@ impl Cache {
 }
 
 /// What a change is to a watcher: an object that comes into its sight is new, one that leaves it is deleted.
-fn item(change: &Change, selection: &Selection) -> Option<WatchItem> {
+pub(crate) fn item(change: &Change, selection: &Selection) -> Option<WatchItem> {
     let seen = |entry: &&Arc<Entry>| selection.matches(entry);
     let current = change.current.as_ref().filter(seen);
     let previous = change.previous.as_ref().filter(seen);

@@ -15,6 +15,8 @@ use crate::cache::Cache;
 pub(crate) struct Resources {
     kinds: Kinds,
     caches: RwLock<HashMap<&'static str, Arc<Cache>>>,
+    /// All versions of each resource, served or not, by the definition's name.
+    versions: RwLock<HashMap<String, Vec<&'static Kind>>>,
     known: AtomicBool,
 }
 
@@ -43,6 +45,23 @@ impl Resources {
         if let Some(before) = before {
             before.close();
         }
+    }
+
+    /// Remembers all versions of a resource; forgets it where there are none.
+    pub(super) fn set_versions(&self, definition: &str, kinds: Vec<&'static Kind>) {
+        let mut versions = self.versions.write();
+        if kinds.is_empty() {
+            versions.remove(definition);
+        } else {
+            versions.insert(definition.to_owned(), kinds);
+        }
+    }
+
+    /// A version of the resource that a kind belongs to, served or not.
+    pub(crate) fn version(&self, kind: &Kind, version: &str) -> Option<&'static Kind> {
+        let versions = self.versions.read();
+        let all = versions.get(&format!("{}.{}", kind.plural, kind.group))?;
+        all.iter().copied().find(|one| one.version == version)
     }
 
     /// Whether the definitions have been read.

@@ -130,6 +130,7 @@ impl State {
     pub(super) async fn deleted(&mut self, name: &str) {
         self.pending.remove(name);
         let Some(known) = self.known.remove(name) else { return };
+        self.verbs.custom().set_versions(name, Vec::new());
         for open in &known.kinds {
             self.verbs.custom().remove(open.kind);
             self.verbs.custom().kinds().close(open.kind);
@@ -197,18 +198,7 @@ impl State {
         let mut kinds = Vec::new();
         for version in &spec.versions {
             let (served, storage) = (version.served, version.storage);
-            let needs_webhook =
-                !storage && spec.conversion.as_ref().is_some_and(|one| one.strategy == "Webhook");
-            if !(served || storage) || needs_webhook {
-                if served {
-                    tracing::error!(
-                        definition = name,
-                        version = version.name,
-                        "version not served: objects are not converted by webhooks yet"
-                    );
-                }
-                continue;
-            }
+            // Also what is neither: objects may still be stored in it, and are converted by its schema.
             match resources.kinds().open(spec, &known.names, version, terminating) {
                 Ok(kind) => kinds.push(Open { kind, served, storage }),
                 Err(error) => {
@@ -218,8 +208,10 @@ impl State {
         }
         let before = std::mem::replace(&mut known.kinds, kinds.clone());
         (known.made_of, known.terminating) = (made_of, terminating);
+        resources.set_versions(name, kinds.iter().map(|open| open.kind).collect());
         if !same {
-            let caches: Vec<_> = kinds.iter().map(|open| self.verbs.new_cache(open.kind)).collect();
+            let readable = kinds.iter().filter(|open| open.served || open.storage);
+            let caches: Vec<_> = readable.map(|open| self.verbs.new_cache(open.kind)).collect();
             for cache in &caches {
                 self.tasks.spawn(cache.clone().run(self.stop.clone()));
                 resources.insert(cache.clone());
@@ -235,7 +227,7 @@ impl State {
         }
         // Only now: what is written to a kind without its definition is neither pruned nor checked.
         for open in before {
-            if !kinds.iter().any(|new| new.kind == open.kind) {
+            if !kinds.iter().any(|new| new.kind == open.kind && (new.served || new.storage)) {
                 resources.remove(open.kind);
             }
             if !kinds.iter().any(|new| std::ptr::eq(new.kind, open.kind)) {

@@ -77,7 +77,7 @@ impl Verbs {
                 self.create_named(&cache, ruled.kind, object, dry_run, ownership, asked.as_ref()).await;
             match (created, again) {
                 (Err(error), Some(again)) if error.reason() == Reason::AlreadyExists => object = again,
-                (outcome, _) => return versions::served(target.kind, outcome?),
+                (outcome, _) => return versions::served(target.kind, self.converted(outcome?).await?),
             }
         }
     }
@@ -120,16 +120,17 @@ impl Verbs {
         }
         let place = Target { kind, namespace: object.meta().namespace.clone(), name };
         let key = place.key(cache)?;
+        let stored = self.to_storage(&*object).await?;
         let taken = self.take(&mut *object, None, dry_run).await?;
         if dry_run {
             // Nothing was taken.
             drop(taken);
             return match cache.get(&key).await? {
                 Some(_) => Err(ApiError::already_exists(kind, &place.name)),
-                None => Ok(Sealed::new(object, &key).entry(0)),
+                None => Ok(Sealed::new(object, &key).converted_to(stored).entry(0)),
             };
         }
-        let written = self.store_new(cache, Sealed::new(object, &key)).await;
+        let written = self.store_new(cache, Sealed::new(object, &key).converted_to(stored)).await;
         self.settle(taken, outcome(&written)).await;
         written.map_err(|error| ApiError::from_store(kind, &place.name, error))
     }

@@ -78,8 +78,18 @@ impl Verbs {
                 // It was not old.
                 return outcome;
             }
+            let current = match self.converted(current.clone()).await {
+                Ok(converted) => converted,
+                Err(error) if guess => {
+                    guessed = Some((current.revision(), Err(error)));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             match self.attempt(&cache, &current, &mut change).await {
-                Ok(Attempt::Done(outcome)) => return Ok(outcome),
+                Ok(Attempt::Done(Outcome { entry, removed })) => {
+                    return Ok(Outcome { entry: self.converted(entry).await?, removed });
+                }
                 // Decided on what may be old: once more on what is stored, if that is something else.
                 Ok(Attempt::Unchanged) => {
                     let outcome = Outcome { entry: current.clone(), removed: false };
@@ -133,13 +143,14 @@ impl Verbs {
         if nothing_holds(&*new) {
             return self.remove(cache, current, &*old, dry_run).await;
         }
-        if new.equals(&*old) {
+        if new.equals(&*old) && !current.is_outdated() {
             return Ok(Attempt::Unchanged);
         }
         self.check_changed(&*new, &*old).await?;
+        let stored = self.to_storage(&*new).await?;
         let taken = self.take(&mut *new, Some(&*old), dry_run).await?;
-        let sealed = Sealed::new(new, current.key());
-        if sealed.raw() == current.raw() {
+        let sealed = Sealed::new(new, current.key()).converted_to(stored);
+        if sealed.raw() == current.raw() && !current.is_outdated() {
             self.settle(taken, Written::No).await;
             return Ok(Attempt::Unchanged);
         }

@@ -11,6 +11,7 @@ use self::token::Token;
 use super::options::{self, At};
 use super::{List, Target, Verbs, WatchStream};
 use crate::cache::{Cache, Entry, Page, Selection, Start};
+use crate::conversion::Converter;
 use crate::status::ApiError;
 
 impl Target {
@@ -36,7 +37,7 @@ impl Verbs {
         }
         let entry = cache.peek(&key).ok_or_else(|| ApiError::not_found(target.kind, &target.name))?;
         entry.readable()?;
-        Ok(entry)
+        self.converted(entry).await
     }
 
     /// The objects of a collection that the selectors match.
@@ -45,22 +46,44 @@ impl Verbs {
         options::check(options, false)?;
         let selection = options::selection(target, options)?;
         let limit = usize::try_from(options.limit.max(0)).unwrap_or(usize::MAX);
-        let page = if options.r#continue.is_empty() {
+        let page = if !cache.converts() {
+            self.page(&cache, &selection, limit, options).await?
+        } else if selection.is_everything() {
+            let page = self.page(&cache, &selection, limit, options).await?;
+            self.page_converted(page, &selection, limit).await?
+        } else {
+            // What selectors look at is known only of what is converted.
+            let page = self.page(&cache, &selection.place(), 0, options).await?;
+            let all = options.r#continue.is_empty() && matches!(options::at(options)?, At::Any);
+            self.page_converted(page, &selection, if all { 0 } else { limit }).await?
+        };
+        Ok(finish(page, &selection.namespace))
+    }
+
+    /// The objects of a cache, as they are stored, that a list asks for.
+    async fn page(
+        &self,
+        cache: &Cache,
+        selection: &Selection,
+        limit: usize,
+        options: &ListOptions,
+    ) -> Result<Page, ApiError> {
+        Ok(if options.r#continue.is_empty() {
             match options::at(options)? {
                 At::Newest => {
                     cache.catch_up().await?;
-                    cache.list(&selection, None, limit)?
+                    cache.list(selection, None, limit)?
                 }
                 At::Any => {
                     cache.reach(0).await?;
-                    cache.list(&selection, None, 0)?
+                    cache.list(selection, None, 0)?
                 }
                 At::NotOlderThan(revision) => {
                     cache.reach(revision).await?;
-                    cache.list(&selection, None, limit)?
+                    cache.list(selection, None, limit)?
                 }
                 At::Exactly(revision) => {
-                    let page = self.list_exactly(&cache, &selection, None, limit, revision).await?;
+                    let page = self.list_exactly(cache, selection, None, limit, revision).await?;
                     page.ok_or_else(|| {
                         ApiError::expired(format!("resource version {revision} is forgotten"))
                     })?
@@ -72,10 +95,9 @@ impl Verbs {
                     "specifying resource version is not allowed when using continue",
                 ));
             }
-            self.list_on(&cache, &selection, Token::decode(&options.r#continue, &selection.namespace)?, limit)
+            self.list_on(cache, selection, Token::decode(&options.r#continue, &selection.namespace)?, limit)
                 .await?
-        };
-        Ok(finish(page, &selection.namespace))
+        })
     }
 
     /// The page behind a continue token.
@@ -154,7 +176,11 @@ impl Verbs {
     }
 
     /// The changes of a collection, as far as the selectors match. Ends by itself after `timeoutSeconds`.
-    pub async fn watch(&self, target: &Target, options: &ListOptions) -> Result<WatchStream, ApiError> {
+    pub async fn watch(
+        self: &Arc<Self>,
+        target: &Target,
+        options: &ListOptions,
+    ) -> Result<WatchStream, ApiError> {
         let cache = self.cache(target.kind)?;
         options::check(options, true)?;
         let selection = options::selection(target, options)?;
@@ -184,7 +210,8 @@ impl Verbs {
             },
         };
         let duration = options::watch_duration(options);
-        Ok(cache.watch(selection, start, options.allow_watch_bookmarks, duration))
+        let converter = cache.converts().then(|| Converter::new(self.clone()));
+        Ok(cache.watch_through(converter, selection, start, options.allow_watch_bookmarks, duration))
     }
 }
 

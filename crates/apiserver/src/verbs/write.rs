@@ -17,6 +17,8 @@ pub(super) struct Sealed {
     key: Arc<str>,
     raw: Bytes,
     attributes: Attributes,
+    /// The JSON that is stored, where somebody else made it.
+    converted: Option<Bytes>,
 }
 
 impl Sealed {
@@ -26,7 +28,13 @@ impl Sealed {
         meta.resource_version.clear();
         meta.self_link.clear();
         let kind = object.kind();
-        Self { kind, key: key.into(), raw: object.encode(), attributes: Attributes::of(&*object) }
+        let attributes = Attributes::of(&*object);
+        Self { kind, key: key.into(), raw: object.encode(), attributes, converted: None }
+    }
+
+    /// The same, stored as this JSON, if there is some.
+    pub(super) fn converted_to(self, json: Option<Bytes>) -> Self {
+        Self { converted: json, ..self }
     }
 
     /// The encoded object.
@@ -35,6 +43,9 @@ impl Sealed {
     }
 
     fn value(&self) -> gantry_store::Result<Bytes> {
+        if let Some(json) = &self.converted {
+            return Ok(json.clone());
+        }
         if self.kind.is_custom() {
             let stored = storage::custom_to_stored(self.kind, &self.raw);
             return stored.map_err(|reason| Error::Internal { reason });
@@ -47,6 +58,10 @@ impl Sealed {
 
     /// The entry once it is stored at `revision`; 0 if it is not, in a dry run.
     pub(super) fn entry(self, revision: i64) -> Arc<Entry> {
+        if let Some(json) = self.converted {
+            // What clients see is made of what is stored.
+            return Arc::new(Entry::foreign(self.kind, self.key, revision, json));
+        }
         Arc::new(Entry::new(self.kind, self.key, revision, &self.raw, self.attributes))
     }
 }

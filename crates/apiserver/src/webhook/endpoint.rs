@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gantry_api::admissionregistration::v1::WebhookClientConfig;
+use gantry_api::apiextensions;
 use http::Uri;
 
 /// The port of a Service that the configuration leaves open.
@@ -33,6 +34,14 @@ pub(super) struct Service {
 impl Endpoint {
     /// Where a webhook of admission is.
     pub(crate) fn of(config: &WebhookClientConfig) -> Result<Self, String> {
+        let service = config.service.as_ref().map(|service| {
+            (service.namespace.as_str(), service.name.as_str(), service.path.as_deref(), service.port)
+        });
+        Self::new(config.url.as_deref(), service, config.ca_bundle.clone())
+    }
+
+    /// Where a webhook is that converts custom resources.
+    pub(crate) fn of_conversion(config: &apiextensions::v1::WebhookClientConfig) -> Result<Self, String> {
         let service = config.service.as_ref().map(|service| {
             (service.namespace.as_str(), service.name.as_str(), service.path.as_deref(), service.port)
         });

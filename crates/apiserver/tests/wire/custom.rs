@@ -93,7 +93,7 @@ async fn until(server: &Server, name: &str, condition: &str, status: &str) -> Va
         .unwrap_or_else(|_| panic!("{name}: {condition} is not {status}"))
 }
 
-async fn gone(server: &Server, path: &str) {
+pub(crate) async fn gone(server: &Server, path: &str) {
     let waiting = async {
         while server.get(path).await.status != 404 {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -12,6 +12,7 @@ mod autoscalers;
 mod bodies;
 mod certificates;
 mod contract;
+mod conversion;
 mod custom;
 mod default_classes;
 mod devices;

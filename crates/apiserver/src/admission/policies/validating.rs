@@ -66,7 +66,13 @@ impl Verbs {
     ) -> Result<(), ApiError> {
         let Bound { policy, bindings } = bound;
         let Some(kind) = self.matched(&policy.constraints, asked) else { return Ok(()) };
-        let (new, old) = render(kind)?;
+        let (new, old) = if kind.is_custom() && kind != asked.kind {
+            let (new, old) = render(asked.kind)?;
+            let new = self.recast_any(asked, new.as_ref(), kind).await?;
+            (new, self.recast_any(asked, old.as_ref(), kind).await?)
+        } else {
+            render(kind)?
+        };
         let objects = Objects { new: new.as_ref(), old: old.as_ref() };
         let name = if asked.name.is_empty() { name_of(objects.new) } else { &asked.name };
         let misconfigured = |binding: Option<&Binding>, why: String| {

@@ -119,13 +119,12 @@ impl Verbs {
         let mut changed = false;
         for invocation in found {
             let (hook, kind) = (&*invocation.hook, invocation.kind);
-            let recast = |value: &Value| asked.recast(value.clone(), asked.kind, kind);
             let selected = Objects { new: object.as_ref(), old: old.as_ref() };
             if !self.selects(hook, asked, selected).await? {
                 continue;
             }
-            let before = object.as_ref().map(recast).transpose()?;
-            let old = old.as_ref().map(recast).transpose()?;
+            let before = self.recast_any(asked, object.as_ref(), kind).await?;
+            let old = self.recast_any(asked, old.as_ref(), kind).await?;
             let objects = Objects { new: before.as_ref(), old: old.as_ref() };
             if !meets(invocation, asked, objects)? {
                 continue;
@@ -143,7 +142,7 @@ impl Verbs {
                 Err(Failure::Calling(why)) => return Err(ApiError::internal(why)),
             };
             if let Some(after) = after.filter(|after| Some(after) != before.as_ref()) {
-                object = Some(asked.recast(after, kind, asked.kind)?);
+                object = Some(self.recast(asked, after, kind, asked.kind).await?);
                 changed = true;
                 round.changed();
             }

@@ -58,8 +58,8 @@ impl Verbs {
             if !self.selects(&invocation.hook, asked, selected).await? {
                 continue;
             }
-            let recast = |value: &Value| asked.recast(value.clone(), asked.kind, invocation.kind);
-            let (new, old) = (new.as_ref().map(recast).transpose()?, old.as_ref().map(recast).transpose()?);
+            let new = self.recast_any(asked, new.as_ref(), invocation.kind).await?;
+            let old = self.recast_any(asked, old.as_ref(), invocation.kind).await?;
             if meets(invocation, asked, Objects { new: new.as_ref(), old: old.as_ref() })? {
                 relevant.push((invocation, new, old));
             }
