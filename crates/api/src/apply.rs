@@ -10,6 +10,7 @@ mod fields_v1;
 mod ignored;
 mod last_applied;
 mod merge;
+mod mutation;
 mod owners;
 mod scale;
 mod set;
@@ -24,6 +25,7 @@ pub(crate) mod wire;
 
 pub use configuration::{Applied, Conflict, Refusal, apply};
 pub use element::{Element, Name, Path, Scalar};
+pub use mutation::mutate;
 pub use owners::{Operation, Owner, check_owners};
 pub use scale::{apply_scale, record_scale};
 pub use set::Set;

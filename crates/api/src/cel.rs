@@ -8,6 +8,7 @@ mod functions;
 mod lexer;
 mod library;
 mod names;
+mod object;
 mod parser;
 mod value;
 

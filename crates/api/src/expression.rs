@@ -98,6 +98,13 @@ fn truth(value: &cel::Value<'_>) -> Result<bool, Error> {
 #[derive(Debug, Clone, Default)]
 pub struct Composition(Vec<(String, Expression)>);
 
+/// The types of what expressions make for objects and of JSON patches' operations.
+const OBJECT: &str = "Object";
+const PATCH: &str = "JSONPatch";
+
+/// The types whose objects expressions of mutations make.
+pub const MADE_BY_MUTATIONS: [&str; 2] = [OBJECT, PATCH];
+
 /// The variable that they stand below.
 const COMPOSED: &str = "variables";
 
@@ -148,6 +155,57 @@ impl<'a> Evaluation<'a> {
     /// The text that an expression makes; none where it makes something else.
     pub fn text(&mut self, expression: &'a Expression, budget: &mut Budget) -> Result<Option<String>, Error> {
         Ok(self.run(expression, budget)?.as_text().map(str::to_owned))
+    }
+
+    /// The apply configuration that an expression makes, or why it is none.
+    pub fn configuration(
+        &mut self,
+        expression: &'a Expression,
+        budget: &mut Budget,
+    ) -> Result<Result<Json, String>, Error> {
+        let value = self.run(expression, budget)?;
+        let Some(of) = value.made() else {
+            let found = value.type_name();
+            return Ok(Err(format!("unsupported return type from ApplyConfiguration expression: {found}")));
+        };
+        if let Err(why) = value.check_places(if of == PATCH { of } else { OBJECT }) {
+            return Ok(Err(format!("type mismatch: {why}")));
+        }
+        Ok(Ok(value.to_json()?))
+    }
+
+    /// The operations of a JSON patch that an expression makes, or why they are none.
+    pub fn operations(
+        &mut self,
+        expression: &'a Expression,
+        budget: &mut Budget,
+    ) -> Result<Result<Json, String>, Error> {
+        let value = self.run(expression, budget)?;
+        let Some(items) = value.items() else {
+            return Ok(Err("type mismatch: JSONPatchType.expression should evaluate to array".to_owned()));
+        };
+        let mut operations = Vec::new();
+        for item in items {
+            if item.made() != Some(PATCH) {
+                let found = item.type_name();
+                let what = "type mismatch: JSONPatchType.expression should evaluate to array of JSONPatch";
+                return Ok(Err(format!("{what}, got element of {found}")));
+            }
+            if let Some(Err(why)) = item
+                .member("value")
+                .and_then(|value| value.made().map(str::to_owned).map(|of| value.check_places(&of)))
+            {
+                return Ok(Err(format!("type mismatch: {why}")));
+            }
+            let mut operation = item.to_json()?;
+            if let Json::Object(fields) = &mut operation
+                && fields.get("from").and_then(Json::as_str) == Some("")
+            {
+                fields.remove("from");
+            }
+            operations.push(operation);
+        }
+        Ok(Ok(Json::Array(operations)))
     }
 
     fn run(&mut self, expression: &'a Expression, budget: &mut Budget) -> Result<cel::Value<'a>, Error> {

@@ -61,7 +61,7 @@ impl Verbs {
         dry_run: bool,
         options: (&str, &T),
     ) -> Result<Option<Asked>, ApiError> {
-        if self.hooks().is_empty() && self.policies().is_empty() {
+        if self.hooks().is_empty() && self.policies().is_empty() && self.mutating_policies().is_empty() {
             return Ok(None);
         }
         Asked::new(operation, target, subresource, dry_run, options)

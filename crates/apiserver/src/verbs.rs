@@ -28,8 +28,8 @@ use std::time::Duration;
 
 use futures::stream::BoxStream;
 use gantry_api::admissionregistration::v1::{
-    MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
-    ValidatingWebhookConfiguration,
+    MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, MutatingWebhookConfiguration,
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration,
 };
 use gantry_api::meta::v1::ListMeta;
 use gantry_api::{Kind, Resource as _, registry};
@@ -157,6 +157,7 @@ pub struct Verbs {
     catalog: RwLock<Arc<Catalog>>,
     hooks: Hooks,
     policies: Policies,
+    mutating_policies: Policies,
     webhooks: webhook::Client,
 }
 
@@ -176,9 +177,13 @@ impl Verbs {
         };
         let hooks =
             Hooks::new(of(MutatingWebhookConfiguration::kind()), of(ValidatingWebhookConfiguration::kind()));
-        let policies = Policies::new(
+        let policies = Policies::validating(
             of(ValidatingAdmissionPolicy::kind()),
             of(ValidatingAdmissionPolicyBinding::kind()),
+        );
+        let mutating_policies = Policies::mutating(
+            of(MutatingAdmissionPolicy::kind()),
+            of(MutatingAdmissionPolicyBinding::kind()),
         );
         let catalog = RwLock::new(Arc::new(Catalog::new([])));
         let webhooks = webhook::Client::default();
@@ -190,6 +195,7 @@ impl Verbs {
             catalog,
             hooks,
             policies,
+            mutating_policies,
             webhooks,
         })
     }
@@ -229,6 +235,11 @@ impl Verbs {
     /// The policies that admit requests.
     pub(crate) fn policies(&self) -> &Policies {
         &self.policies
+    }
+
+    /// The policies that change objects.
+    pub(crate) fn mutating_policies(&self) -> &Policies {
+        &self.mutating_policies
     }
 
     /// The connections to webhooks.

@@ -7,7 +7,7 @@ use regex::Regex;
 use super::names::{TYPES, is_space};
 use super::parser::{Each, Expr};
 use super::value::{List, Map, Text, Value};
-use super::{Budget, Error, RESERVED, failed, functions};
+use super::{Budget, Error, RESERVED, failed, functions, object};
 
 /// What the names in an expression stand for; inner ones come last.
 type Scope<'a> = Vec<(&'a str, Value<'a>)>;
@@ -48,6 +48,7 @@ impl<'a> Run<'a, '_> {
             }
             Expr::List(items) => self.list(items),
             Expr::Map(entries) => self.map(entries),
+            Expr::Object { name, fields } => self.object(name, fields),
             Expr::Not(inner) => self.not(inner),
             Expr::Minus(inner) => self.minus(inner),
             Expr::If { condition, then, otherwise } => self.choose(condition, then, otherwise),
@@ -86,6 +87,12 @@ impl<'a> Run<'a, '_> {
     fn map(&mut self, entries: &'a [(Expr, Expr)]) -> Result<Value<'a>, Error> {
         let entries = entries.iter().map(|(key, value)| Ok((self.value(key)?, self.value(value)?)));
         Ok(Value::Map(Map::Made(Arc::new(entries.collect::<Result<_, Error>>()?))))
+    }
+
+    fn object(&mut self, name: &'a str, fields: &'a [(String, bool, Expr)]) -> Result<Value<'a>, Error> {
+        let fields =
+            fields.iter().map(|(name, optional, of)| Ok((name.as_str(), *optional, self.value(of)?)));
+        object::make(name, fields)
     }
 
     fn not(&mut self, inner: &'a Expr) -> Result<Value<'a>, Error> {
@@ -230,7 +237,7 @@ impl<'a> Run<'a, '_> {
 }
 
 /// The name of a field as objects have it: rules cannot name all of them as they are.
-fn unescape(name: &str) -> String {
+pub(super) fn unescape(name: &str) -> String {
     let inner = name.strip_prefix("__").and_then(|name| name.strip_suffix("__"));
     if let Some(word) = inner.filter(|word| RESERVED.contains(word)) {
         return word.to_owned();
@@ -254,6 +261,11 @@ fn field<'a>(of: Value<'a>, name: &str, optional: bool) -> Result<Value<'a>, Err
             (Some(value), false) => Ok(value),
             (None, false) => failed(format!("no such key: {name}")),
         },
+        Value::Object(made) => match (made.get(name), optional) {
+            (found, true) => Ok(Value::optional(found.cloned())),
+            (Some(value), false) => Ok(value.clone()),
+            (None, false) => failed(format!("no such key: {name}")),
+        },
         Value::Optional(None) => Ok(Value::Optional(None)),
         Value::Optional(Some(of)) => match field((*of).clone(), name, true)? {
             found @ Value::Optional(_) => Ok(found),
@@ -266,6 +278,7 @@ fn field<'a>(of: Value<'a>, name: &str, optional: bool) -> Result<Value<'a>, Err
 fn has<'a>(of: Value<'a>, name: &str) -> Result<Value<'a>, Error> {
     match of {
         Value::Map(map) => Ok(Value::Bool(find(&map, name).is_some())),
+        Value::Object(made) => Ok(Value::Bool(made.get(name).is_some())),
         Value::Optional(None) => Ok(Value::Bool(false)),
         Value::Optional(Some(of)) => has((*of).clone(), name),
         _ => failed("no such overload"),

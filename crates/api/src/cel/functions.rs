@@ -251,6 +251,9 @@ pub(super) fn in_space<'a>(
         ("format", name, []) => library::format(name),
         ("format", "named", [Value::Text(name)]) => Ok(Value::optional(library::format(name.as_str()).ok())),
         ("ip", "isCanonical", [Value::Text(text)]) => library::is_canonical(text.as_str()),
+        ("jsonpatch", "escapeKey", [Value::Text(key)]) => {
+            Ok(Value::text(key.as_str().replace('~', "~0").replace('/', "~1")))
+        }
         _ => failed(format!("undeclared reference to '{space}.{name}' (in container '')")),
     }
 }

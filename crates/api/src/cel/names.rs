@@ -5,12 +5,13 @@ pub(crate) const TYPES: [&str; 10] =
     ["bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type"];
 
 /// Names that functions stand below: `optional.of`, `format.dns1123Label`.
-const SPACES: [(&str, &[&str]); 5] = [
+const SPACES: [(&str, &[&str]); 6] = [
     ("optional", &["none", "of", "ofNonZeroValue"]),
     ("format", &["named"]),
     ("sets", &["contains", "equivalent", "intersects"]),
     ("math", &["greatest", "least", "max", "min"]),
     ("ip", &["isCanonical"]),
+    ("jsonpatch", &["escapeKey"]),
 ];
 
 /// Functions below `format`, each a format of texts.

@@ -3,6 +3,7 @@
 use regex::Regex;
 
 use super::lexer::{Kind, Token, column, tokens};
+use super::object::qualified;
 use super::{Error, functions, names};
 
 /// Expressions within expressions deeper than this are refused.
@@ -49,6 +50,11 @@ pub(super) enum Expr {
     },
     List(Vec<Expr>),
     Map(Vec<(Expr, Expr)>),
+    /// An object of a type that only expressions have: its fields, and whether each may be missing.
+    Object {
+        name: String,
+        fields: Vec<(String, bool, Expr)>,
+    },
     Not(Box<Expr>),
     Minus(Box<Expr>),
     Binary {
@@ -102,6 +108,14 @@ impl Expr {
                 key.variables(out);
                 value.variables(out);
             }),
+            Self::Object { name, fields } => {
+                // Where nothing of the kind is known, the name is as unknown as that of a variable.
+                let root = name.split('.').next().unwrap_or_default();
+                if !out.iter().any(|known| known == root) {
+                    out.push(root.to_owned());
+                }
+                fields.iter().for_each(|(_, _, value)| value.variables(out));
+            }
             Self::Binary { left, right, .. } => {
                 left.variables(out);
                 right.variables(out);
@@ -244,6 +258,13 @@ impl Parser<'_> {
     fn member(&mut self) -> Result<Expr, Error> {
         let mut of = self.primary()?;
         loop {
+            if matches!(self.peek(), Kind::Mark("{"))
+                && let Some(name) = qualified(&of)
+            {
+                self.at += 1;
+                of = self.object(name)?;
+                continue;
+            }
             let optional = self.takes(".?");
             if optional || self.takes(".") {
                 self.link()?;
@@ -268,6 +289,24 @@ impl Parser<'_> {
             self.expect("]")?;
             of = Expr::Index { of: of.into(), index: index.into(), optional };
         }
+    }
+
+    fn object(&mut self, name: String) -> Result<Expr, Error> {
+        let mut fields = Vec::new();
+        while !self.takes("}") {
+            let optional = self.takes("?");
+            let Kind::Name(field) = self.next() else {
+                self.at -= 1;
+                return self.wrong("no viable alternative: a field is expected");
+            };
+            self.expect(":")?;
+            fields.push((field, optional, self.expression()?));
+            if !self.takes(",") {
+                self.expect("}")?;
+                break;
+            }
+        }
+        Ok(Expr::Object { name, fields })
     }
 
     fn list(&mut self, end: &str) -> Result<Vec<Expr>, Error> {

@@ -34,6 +34,8 @@ pub(crate) enum Value<'a> {
     Url(Arc<super::library::Url>),
     /// A format by its name.
     Format(&'static str),
+    /// What an expression makes, of a type that only expressions have.
+    Object(Arc<super::object::Made<'a>>),
     /// What could not be worked out, and why. Only who looks at it learns that.
     Failed(Arc<str>),
 }
@@ -172,6 +174,7 @@ impl<'a> Value<'a> {
             Self::Bytes(bytes) => bytes.len() / 10 + 1,
             Self::List(items) => items.len() + 1,
             Self::Map(entries) => entries.len() + 1,
+            Self::Object(made) => made.fields.len() + 1,
             _ => 1,
         }
     }
@@ -185,7 +188,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    pub(super) fn type_name(&self) -> &'static str {
+    /// What expressions call its type.
+    pub(crate) fn type_name(&self) -> &'static str {
         match self {
             Self::Null => "null_type",
             Self::Bool(_) => "bool",
@@ -205,6 +209,7 @@ impl<'a> Value<'a> {
             Self::Cidr(..) => "net.CIDR",
             Self::Url(_) => "kubernetes.URL",
             Self::Format(_) => "kubernetes.NamedFormat",
+            Self::Object(_) => "Object",
             Self::Failed(_) => "error",
         }
     }
@@ -255,6 +260,12 @@ impl<'a> Value<'a> {
                     && a.entries()
                         .iter()
                         .all(|(key, value)| b.get(key).is_some_and(|found| value.equals(&found)))
+            }
+            (Self::Object(a), Value::Object(b)) => {
+                let same = |(name, value): &(String, Value<'_>)| {
+                    b.get(name).is_some_and(|found| value.equals(found))
+                };
+                a.name == b.name && a.fields.len() == b.fields.len() && a.fields.iter().all(same)
             }
             (Self::Optional(a), Value::Optional(b)) => match (a, b) {
                 (Some(a), Some(b)) => a.equals(b),

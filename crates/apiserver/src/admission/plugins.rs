@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 /// The plugins that this server has, in upstream's order. All are on unless they are switched off.
-const AVAILABLE: [&str; 22] = [
+const AVAILABLE: [&str; 23] = [
     NAMESPACE_LIFECYCLE,
     LIMIT_RANGER,
     SERVICE_ACCOUNT,
@@ -22,6 +22,7 @@ const AVAILABLE: [&str; 22] = [
     CERTIFICATE_SUBJECT,
     DEFAULT_INGRESS_CLASS,
     POD_TOPOLOGY_LABELS,
+    MUTATING_POLICY,
     MUTATING_WEBHOOK,
     VALIDATING_POLICY,
     VALIDATING_WEBHOOK,
@@ -47,6 +48,7 @@ const CLUSTER_TRUST_BUNDLE: &str = "ClusterTrustBundleAttest";
 const CERTIFICATE_SUBJECT: &str = "CertificateSubjectRestriction";
 pub(crate) const DEFAULT_INGRESS_CLASS: &str = "DefaultIngressClass";
 pub(crate) const POD_TOPOLOGY_LABELS: &str = "PodTopologyLabels";
+pub(crate) const MUTATING_POLICY: &str = "MutatingAdmissionPolicy";
 pub(crate) const MUTATING_WEBHOOK: &str = "MutatingAdmissionWebhook";
 pub(crate) const VALIDATING_POLICY: &str = "ValidatingAdmissionPolicy";
 pub(crate) const VALIDATING_WEBHOOK: &str = "ValidatingAdmissionWebhook";
@@ -63,7 +65,7 @@ const FIXED: [&str; 6] = [
 ];
 
 /// Upstream's other plugins: known by name, and not in this server.
-const UNAVAILABLE: [&str; 15] = [
+const UNAVAILABLE: [&str; 14] = [
     "AlwaysAdmit",
     "NamespaceAutoProvision",
     "NamespaceExists",
@@ -77,7 +79,6 @@ const UNAVAILABLE: [&str; 15] = [
     "OwnerReferencesPermissionEnforcement",
     "DenyServiceExternalIPs",
     "NodeDeclaredFeatureValidator",
-    "MutatingAdmissionPolicy",
     "AlwaysDeny",
 ];
 

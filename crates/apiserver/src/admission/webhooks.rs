@@ -11,5 +11,5 @@ mod review;
 mod source;
 mod validating;
 
-pub(crate) use mutating::Round;
+pub(crate) use mutating::{Round, completed};
 pub(crate) use source::Hooks;

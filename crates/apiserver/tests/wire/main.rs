@@ -27,6 +27,7 @@ mod http;
 mod impersonation;
 mod kinds;
 mod lists;
+mod mutating_policies;
 mod networking;
 mod node;
 mod nodes;

@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::policy::{Policy, Rules, Validation};
 
 /// What all expressions of a policy may cost together, and one of them.
-const COST: u64 = 10_000_000;
-const COST_OF_ONE: u64 = 1_000_000;
+pub(super) const COST: u64 = 10_000_000;
+pub(super) const COST_OF_ONE: u64 = 1_000_000;
 /// The longest message that an expression makes.
 const MAX_MESSAGE: usize = 5 << 10;
 const TOO_EXPENSIVE: &str =
@@ -61,7 +61,11 @@ pub(super) fn denials(policy: &Policy, rules: &Rules, input: Input<'_>) -> Vec<D
 }
 
 /// Whether the conditions hold. One that does not is enough, whatever is wrong with others.
-fn meets<'a>(rules: &'a Rules, evaluation: &mut Evaluation<'a>, budget: &mut Budget) -> Result<bool, String> {
+pub(super) fn meets<'a>(
+    rules: &'a Rules,
+    evaluation: &mut Evaluation<'a>,
+    budget: &mut Budget,
+) -> Result<bool, String> {
     let mut failures = Vec::new();
     for condition in &rules.conditions {
         match evaluation.holds(condition, budget) {
@@ -77,7 +81,8 @@ fn meets<'a>(rules: &'a Rules, evaluation: &mut Evaluation<'a>, budget: &mut Bud
     }
 }
 
-fn resulted(expression: &Expression, error: &gantry_api::expression::Error) -> String {
+/// What is said of an expression that fails.
+pub(super) fn resulted(expression: &Expression, error: &gantry_api::expression::Error) -> String {
     format!("expression '{}' resulted in error: {error}", expression.text())
 }
 

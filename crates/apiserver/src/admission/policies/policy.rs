@@ -1,10 +1,10 @@
 //! A policy and a binding, ready to be asked.
 
 use gantry_api::admissionregistration::v1::{
-    MatchResources, NamedRuleWithOperations, ParamKind, ParamRef, ValidatingAdmissionPolicy,
-    ValidatingAdmissionPolicyBinding,
+    MatchResources, MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, NamedRuleWithOperations,
+    ParamKind, ParamRef, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
 };
-use gantry_api::expression::{Composition, Expression};
+use gantry_api::expression::{Composition, Expression, MADE_BY_MUTATIONS};
 use gantry_api::selector::LabelSelector;
 
 /// What expressions may look at.
@@ -47,12 +47,22 @@ pub(super) struct Validation {
     pub(super) reason: String,
 }
 
+/// How a policy changes objects.
+#[derive(Debug)]
+pub(super) enum Mutation {
+    /// By what is merged into them.
+    Configuration(Expression),
+    /// By a JSON patch.
+    Patch(Expression),
+}
+
 /// What is asked, once it could be read.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
     pub(super) conditions: Vec<Expression>,
     pub(super) composition: Composition,
     pub(super) validations: Vec<Validation>,
+    pub(super) mutations: Vec<Mutation>,
 }
 
 /// A policy.
@@ -63,6 +73,8 @@ pub(super) struct Policy {
     pub(super) constraints: Constraints,
     /// Whether requests go on where it cannot be asked.
     pub(super) ignores_failure: bool,
+    /// Whether it is asked again where others have changed the object since.
+    pub(super) reinvoked: bool,
     pub(super) rules: Result<Rules, String>,
 }
 
@@ -97,6 +109,42 @@ impl Policy {
             params: spec.param_kind,
             constraints: Constraints::of(spec.match_constraints.as_ref()),
             ignores_failure: spec.failure_policy.as_deref() == Some("Ignore"),
+            reinvoked: false,
+        }
+    }
+
+    /// A policy that changes objects.
+    pub(super) fn of_mutating(name: &str, policy: &MutatingAdmissionPolicy) -> Self {
+        let spec = policy.spec.clone().unwrap_or_default();
+        let known: Vec<&str> = VARIABLES.into_iter().chain(MADE_BY_MUTATIONS).collect();
+        let compile = |text: &str| {
+            Expression::compile(text, &known).map_err(|error| format!("compilation failed: {error}"))
+        };
+        let rules = || {
+            let mut rules = Rules::default();
+            for condition in &spec.match_conditions {
+                rules.conditions.push(compile(&condition.expression)?);
+            }
+            for variable in &spec.variables {
+                rules.composition.push(&variable.name, compile(&variable.expression)?);
+            }
+            for mutation in &spec.mutations {
+                if let Some(configuration) = &mutation.apply_configuration {
+                    rules.mutations.push(Mutation::Configuration(compile(&configuration.expression)?));
+                }
+                if let Some(patch) = &mutation.json_patch {
+                    rules.mutations.push(Mutation::Patch(compile(&patch.expression)?));
+                }
+            }
+            Ok(rules)
+        };
+        Self {
+            name: name.to_owned(),
+            rules: rules(),
+            params: spec.param_kind,
+            constraints: Constraints::of(spec.match_constraints.as_ref()),
+            ignores_failure: spec.failure_policy.as_deref() == Some("Ignore"),
+            reinvoked: spec.reinvocation_policy == "IfNeeded",
         }
     }
 }
@@ -120,6 +168,19 @@ impl Binding {
             name: name.to_owned(),
             denies: acts("Deny"),
             warns: acts("Warn"),
+            policy: spec.policy_name,
+            params: spec.param_ref,
+            constraints: Constraints::of(spec.match_resources.as_ref()),
+        }
+    }
+
+    /// A binding of a policy that changes objects.
+    pub(super) fn of_mutating(name: &str, binding: &MutatingAdmissionPolicyBinding) -> Self {
+        let spec = binding.spec.clone().unwrap_or_default();
+        Self {
+            name: name.to_owned(),
+            denies: true,
+            warns: false,
             policy: spec.policy_name,
             params: spec.param_ref,
             constraints: Constraints::of(spec.match_resources.as_ref()),

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gantry_api::Resource;
-use gantry_api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
+use gantry_api::admissionregistration::v1::{
+    MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicy,
+    ValidatingAdmissionPolicyBinding,
+};
 use parking_lot::RwLock;
 
 use super::policy::{Binding, Policy};
@@ -29,12 +32,44 @@ struct Followed {
     known: BTreeMap<Arc<str>, Arc<Policy>>,
     bound: BTreeMap<Arc<str>, Arc<Binding>>,
     all: All,
+    read: Read,
+}
+
+/// How what is in the caches is read; what cannot be read is nothing.
+#[derive(Clone, Copy)]
+struct Read {
+    policy: fn(&Entry) -> Option<Policy>,
+    binding: fn(&Entry) -> Option<Binding>,
 }
 
 impl Policies {
-    /// Those in two caches.
-    pub(crate) fn new(policies: Arc<Cache>, bindings: Arc<Cache>) -> Self {
+    /// Those that say yes or no, in two caches.
+    pub(crate) fn validating(policies: Arc<Cache>, bindings: Arc<Cache>) -> Self {
+        let read = Read {
+            policy: |entry| typed(entry).map(|it: ValidatingAdmissionPolicy| Policy::of(entry.name(), &it)),
+            binding: |entry| {
+                typed(entry).map(|it: ValidatingAdmissionPolicyBinding| Binding::of(entry.name(), &it))
+            },
+        };
+        Self::new(policies, bindings, read)
+    }
+
+    /// Those that change objects, in two caches.
+    pub(crate) fn mutating(policies: Arc<Cache>, bindings: Arc<Cache>) -> Self {
+        let read = Read {
+            policy: |entry| {
+                typed(entry).map(|it: MutatingAdmissionPolicy| Policy::of_mutating(entry.name(), &it))
+            },
+            binding: |entry| {
+                typed(entry).map(|it: MutatingAdmissionPolicyBinding| Binding::of_mutating(entry.name(), &it))
+            },
+        };
+        Self::new(policies, bindings, read)
+    }
+
+    fn new(policies: Arc<Cache>, bindings: Arc<Cache>, read: Read) -> Self {
         Self(RwLock::new(Followed {
+            read,
             policies: Follower::new(policies),
             bindings: Follower::new(bindings),
             known: BTreeMap::new(),
@@ -67,24 +102,20 @@ fn typed<T: Resource>(entry: &Entry) -> Option<T> {
 
 impl Followed {
     fn catch_up(&mut self) {
-        let Self { policies, bindings, known, bound, all } = self;
+        let Self { policies, bindings, known, bound, all, read } = self;
         policies.take(|step| match step {
             Step::Restart => known.clear(),
             Step::Gone(entry) => drop(known.remove(entry.key())),
-            Step::Put(entry) => match typed::<ValidatingAdmissionPolicy>(entry) {
-                Some(policy) => {
-                    drop(known.insert(entry.key().clone(), Arc::new(Policy::of(entry.name(), &policy))));
-                }
+            Step::Put(entry) => match (read.policy)(entry) {
+                Some(policy) => drop(known.insert(entry.key().clone(), Arc::new(policy))),
                 None => drop(known.remove(entry.key())),
             },
         });
         bindings.take(|step| match step {
             Step::Restart => bound.clear(),
             Step::Gone(entry) => drop(bound.remove(entry.key())),
-            Step::Put(entry) => match typed::<ValidatingAdmissionPolicyBinding>(entry) {
-                Some(binding) => {
-                    drop(bound.insert(entry.key().clone(), Arc::new(Binding::of(entry.name(), &binding))));
-                }
+            Step::Put(entry) => match (read.binding)(entry) {
+                Some(binding) => drop(bound.insert(entry.key().clone(), Arc::new(binding))),
                 None => drop(bound.remove(entry.key())),
             },
         });

@@ -138,7 +138,7 @@ impl Verbs {
     }
 
     /// The kind by which the rules match, if they do.
-    fn matched(&self, constraints: &Constraints, asked: &Asked) -> Option<&'static Kind> {
+    pub(super) fn matched(&self, constraints: &Constraints, asked: &Asked) -> Option<&'static Kind> {
         let one = |rules: &[NamedRuleWithOperations]| {
             let by = |kind: &'static Kind, rule: &NamedRuleWithOperations| {
                 let named = rule.resource_names.is_empty() || rule.resource_names.contains(&asked.name);
@@ -160,7 +160,8 @@ impl Verbs {
         if constraints.rules.is_empty() { Some(asked.kind) } else { one(&constraints.rules) }
     }
 
-    async fn selected(
+    /// Whether the selectors match.
+    pub(super) async fn selected(
         &self,
         constraints: &Constraints,
         asked: &Asked,
@@ -178,7 +179,8 @@ impl Verbs {
         }
     }
 
-    async fn namespace_object(&self, asked: &Asked) -> Result<Option<Value>, ApiError> {
+    /// The namespace of a request, as expressions see it.
+    pub(super) async fn namespace_object(&self, asked: &Asked) -> Result<Option<Value>, ApiError> {
         if asked.namespace.is_empty() || asked.kind == <Namespace as Resource>::kind() {
             return Ok(None);
         }

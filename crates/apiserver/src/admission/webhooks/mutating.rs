@@ -15,17 +15,30 @@ use crate::admission::selection::Objects;
 use crate::status::ApiError;
 use crate::verbs::Verbs;
 
-/// What webhooks have done to an object, for those that want to see what others did after them.
+/// What policies and webhooks have done to an object, for those that want to see what others did after them.
 #[derive(Debug, Default)]
 pub(crate) struct Round {
+    hooks: Askers,
+    policies: Askers,
+    second: bool,
+    changed: bool,
+}
+
+/// Those of one plugin that change objects.
+#[derive(Debug, Default)]
+struct Askers {
     /// Those that are asked again where the object changes.
     before: Vec<String>,
     /// Those that are to be asked again.
     again: HashSet<String>,
-    second: bool,
     /// The object when the last of them had been asked.
     last: Option<Value>,
-    changed: bool,
+}
+
+impl Askers {
+    fn changed(&mut self) {
+        self.again.extend(self.before.drain(..));
+    }
 }
 
 impl Round {
@@ -38,7 +51,35 @@ impl Round {
 
     fn changed(&mut self) {
         self.changed = true;
-        self.again.extend(self.before.drain(..));
+        self.hooks.changed();
+    }
+
+    /// Policies are about to be asked about an object.
+    pub(crate) fn begin_policies(&mut self, object: &Value) {
+        if self.second && self.policies.last.as_ref() != Some(object) {
+            self.policies.changed();
+        }
+    }
+
+    /// Whether a policy is asked in this round.
+    pub(crate) fn asks_policy(&self, key: &str) -> bool {
+        !self.second || self.policies.again.contains(key)
+    }
+
+    /// A policy has changed the object.
+    pub(crate) fn policy_changed(&mut self) {
+        self.changed = true;
+        self.policies.changed();
+    }
+
+    /// A policy has been asked that wants to see what others do after it.
+    pub(crate) fn policy_asked(&mut self, key: String) {
+        self.policies.before.push(key);
+    }
+
+    /// All policies have been asked.
+    pub(crate) fn end_policies(&mut self, object: &Value) {
+        self.policies.last = Some(object.clone());
     }
 }
 
@@ -52,12 +93,12 @@ impl Verbs {
         round: &mut Round,
     ) -> Result<Box<dyn Object>, ApiError> {
         let found = self.mutating_for(asked);
-        if found.is_empty() {
+        if found.is_empty() && !self.has_mutating_policies(asked) {
             return Ok(object);
         }
         let before = new_object(asked, asked.render(&*object, asked.kind)?);
         let old = old.map(|old| asked.render(old, asked.kind)).transpose()?;
-        let Some(changed) = self.mutate_json(asked, &found, Some(before), old, round).await? else {
+        let Some(changed) = self.mutate_by_all(asked, &found, before, old, round).await? else {
             return Ok(object);
         };
         decoded(asked, object.as_ref(), changed)
@@ -71,7 +112,7 @@ impl Verbs {
         old: Option<&T>,
     ) -> Result<T, ApiError> {
         let found = self.mutating_for(asked);
-        if found.is_empty() {
+        if found.is_empty() && !self.has_mutating_policies(asked) {
             return Ok(message);
         }
         let mut value = asked.render_message(&message)?;
@@ -79,7 +120,7 @@ impl Verbs {
         let mut round = Round::default();
         let mut is_changed = false;
         loop {
-            let outcome = self.mutate_json(asked, &found, Some(value.clone()), old.clone(), &mut round);
+            let outcome = self.mutate_by_all(asked, &found, value.clone(), old.clone(), &mut round);
             if let Some(changed) = outcome.await? {
                 (value, is_changed) = (changed, true);
             }
@@ -103,6 +144,24 @@ impl Verbs {
         self.mutate_json(asked, &found, None, Some(old), &mut Round::default()).await.map(drop)
     }
 
+    /// The object as policies and then webhooks leave it, if they change it.
+    async fn mutate_by_all(
+        &self,
+        asked: &Asked,
+        found: &[Invocation],
+        object: Value,
+        old: Option<Value>,
+        round: &mut Round,
+    ) -> Result<Option<Value>, ApiError> {
+        let by_policies = self.mutate_by_policies(asked, object.clone(), old.as_ref(), round).await?;
+        if found.is_empty() {
+            return Ok(by_policies);
+        }
+        let object = by_policies.clone().unwrap_or(object);
+        let by_webhooks = self.mutate_json(asked, found, Some(object), old, round).await?;
+        Ok(by_webhooks.or(by_policies))
+    }
+
     /// The object as the webhooks leave it, if they change it.
     async fn mutate_json(
         &self,
@@ -112,7 +171,7 @@ impl Verbs {
         old: Option<Value>,
         round: &mut Round,
     ) -> Result<Option<Value>, ApiError> {
-        if round.second && round.last != object {
+        if round.second && round.hooks.last != object {
             // What the server itself has changed since counts, too.
             round.changed();
         }
@@ -129,7 +188,7 @@ impl Verbs {
             if !meets(invocation, asked, objects)? {
                 continue;
             }
-            if round.second && !round.again.contains(&hook.uid) {
+            if round.second && !round.hooks.again.contains(&hook.uid) {
                 continue;
             }
             let after = match self.ask(invocation, asked, objects).await {
@@ -147,10 +206,10 @@ impl Verbs {
                 round.changed();
             }
             if hook.reinvoked {
-                round.before.push(hook.uid.clone());
+                round.hooks.before.push(hook.uid.clone());
             }
         }
-        round.last.clone_from(&object);
+        round.hooks.last.clone_from(&object);
         Ok(object.filter(|_| changed))
     }
 }
@@ -188,7 +247,7 @@ fn patched(
 }
 
 /// Fills what a patch left open.
-fn completed(kind: &'static Kind, value: Value) -> Result<Value, ApiError> {
+pub(crate) fn completed(kind: &'static Kind, value: Value) -> Result<Value, ApiError> {
     let (api_version, name) = (value.get("apiVersion").cloned(), value.get("kind").cloned());
     if api_version != Some(kind.api_version().into()) || name != Some(kind.kind.into()) {
         return Err(ApiError::internal(format_args!(
