@@ -3,6 +3,7 @@
 //! Expressions are read once into a [`Program`] and run over JSON, whose values are borrowed, not copied. A run has a
 //! [`Budget`]: every step costs something, so that no rule can hold a request up.
 
+pub(crate) mod authorizer;
 mod eval;
 mod functions;
 mod lexer;

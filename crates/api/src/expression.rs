@@ -2,9 +2,22 @@
 //!
 //! They are those of [`crate::cel`] with other variables. What they look at is borrowed JSON.
 
+use std::sync::Arc;
+
 use serde_json::Value as Json;
 
 use crate::cel;
+
+/// What expressions ask about what somebody may.
+pub mod authorizer {
+    pub use crate::cel::authorizer::{Authorizer, Decision, Question, Resource};
+}
+
+/// The variables of webhooks' conditions.
+pub const OF_WEBHOOKS: [&str; 4] = ["object", "oldObject", "request", "authorizer"];
+/// The variables of policies. Those without parameters have no `params`.
+pub const OF_POLICIES: [&str; 7] =
+    ["object", "oldObject", "request", "authorizer", "namespaceObject", "variables", "params"];
 
 /// Why an expression cannot be read or run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +63,32 @@ impl<'a> Variables<'a> {
     }
 }
 
+impl Variables<'_> {
+    /// The same with `authorizer`, which decides what somebody may; `request` is what the request is about. Without
+    /// somebody who decides, it is null.
+    #[must_use]
+    pub fn with_authorizer(
+        mut self,
+        by: Option<Arc<dyn authorizer::Authorizer>>,
+        request: authorizer::Resource,
+    ) -> Self {
+        let chain = |by| cel::Value::Authorizer(Arc::new(cel::authorizer::Chain::new(by, Arc::new(request))));
+        self.0.push(("authorizer", by.map_or(cel::Value::Null, chain)));
+        self
+    }
+}
+
+/// Where a name stands in an expression, as `COLUMN` of upstream's messages, counted from 1.
+fn column_of(text: &str, name: &str) -> usize {
+    let part = |c: char| c.is_alphanumeric() || c == '_';
+    let alone = |at: &usize| {
+        let (before, after) = (&text[..*at], &text[*at + name.len()..]);
+        !before.ends_with(|c| part(c) || c == '.') && !after.starts_with(part)
+    };
+    let found = text.match_indices(name).map(|(at, _)| at).find(alone).unwrap_or(0);
+    text[..found].chars().count() + 1
+}
+
 /// An expression that can be run.
 #[derive(Debug, Clone)]
 pub struct Expression {
@@ -65,7 +104,9 @@ impl Expression {
             |name: &str| known.contains(&name) || cel::TYPES.contains(&name) || cel::is_space(name);
         match program.variables().iter().find(|name| !is_known(name)) {
             Some(name) => {
-                Err(failed(format!("ERROR: <input>:1:1: undeclared reference to '{name}' (in container '')")))
+                let column = column_of(text, name);
+                let what = format!("undeclared reference to '{name}' (in container '')");
+                Err(failed(format!("ERROR: <input>:1:{column}: {what}{}", pointed(text, column))))
             }
             None => Ok(Self { text: text.to_owned(), program }),
         }
@@ -81,6 +122,14 @@ impl Expression {
     pub fn holds(&self, variables: &Variables<'_>, budget: &mut Budget) -> Result<bool, Error> {
         truth(&self.program.run(&variables.0, &mut budget.0)?)
     }
+}
+
+/// An expression of one line with a mark below a column.
+fn pointed(text: &str, column: usize) -> String {
+    if text.contains('\n') {
+        return String::new();
+    }
+    format!("\n | {text}\n | {}^", ".".repeat(column - 1))
 }
 
 fn failed(what: String) -> Error {
@@ -155,6 +204,21 @@ impl<'a> Evaluation<'a> {
     /// The text that an expression makes; none where it makes something else.
     pub fn text(&mut self, expression: &'a Expression, budget: &mut Budget) -> Result<Option<String>, Error> {
         Ok(self.run(expression, budget)?.as_text().map(str::to_owned))
+    }
+
+    /// The text that an expression makes for an audit log, where it makes one; the type of what is neither text nor null.
+    pub fn annotation(
+        &mut self,
+        expression: &'a Expression,
+        budget: &mut Budget,
+    ) -> Result<Result<Option<String>, &'static str>, Error> {
+        Ok(match self.run(expression, budget)? {
+            cel::Value::Null => Ok(None),
+            value => match value.as_text() {
+                Some(text) => Ok(Some(text.trim().to_owned())),
+                None => Err(value.type_name()),
+            },
+        })
     }
 
     /// The apply configuration that an expression makes, or why it is none.
@@ -288,6 +352,10 @@ mod tests {
         assert!(holds("object.metadata.name").is_err());
         assert!(holds("[1, 2, 3].all(a, [1, 2, 3].all(b, [1, 2, 3].all(c, [1, 2, 3].all(d, [1, 2, 3].all(e, a + b + c + d + e > 0)))))").unwrap_err().is_too_expensive());
         let error = compile("request.name == 'a'").unwrap_err().to_string();
-        assert_eq!(error, "ERROR: <input>:1:1: undeclared reference to 'request' (in container '')");
+        let expected = "ERROR: <input>:1:1: undeclared reference to 'request' (in container '')\n | request.name == \
+                        'a'\n | ^";
+        assert_eq!(error, expected);
+        let error = compile("object.request == request").unwrap_err().to_string();
+        assert!(error.starts_with("ERROR: <input>:1:19: "), "{error}");
     }
 }

@@ -3,6 +3,7 @@
 //! A new object is completed before it is validated ([`Verbs::admit_new`]) and asked for more afterwards
 //! ([`Verbs::check_new`]); what it takes of addresses and quotas is taken last, by whoever writes it.
 
+mod ask;
 pub(crate) mod asked;
 mod default_class;
 mod devices;

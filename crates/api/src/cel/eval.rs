@@ -261,6 +261,7 @@ fn field<'a>(of: Value<'a>, name: &str, optional: bool) -> Result<Value<'a>, Err
             (Some(value), false) => Ok(value),
             (None, false) => failed(format!("no such key: {name}")),
         },
+        Value::Authorizer(of) => of.field(name),
         Value::Object(made) => match (made.get(name), optional) {
             (found, true) => Ok(Value::optional(found.cloned())),
             (Some(value), false) => Ok(value.clone()),

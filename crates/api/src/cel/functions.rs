@@ -307,6 +307,7 @@ pub(super) fn method<'a>(
 ) -> Outcome<'a> {
     match values {
         [value] if name == "size" => size(value),
+        [Value::Authorizer(of), rest @ ..] => of.method(name, rest, budget),
         [Value::Optional(of), rest @ ..] => optional(name, of.as_deref(), rest),
         [Value::Text(text), rest @ ..] => {
             let found = of_text(name, text.as_str(), rest, literal, budget)?;

@@ -36,6 +36,8 @@ pub(crate) enum Value<'a> {
     Format(&'static str),
     /// What an expression makes, of a type that only expressions have.
     Object(Arc<super::object::Made<'a>>),
+    /// A question of what somebody may.
+    Authorizer(Arc<super::authorizer::Chain>),
     /// What could not be worked out, and why. Only who looks at it learns that.
     Failed(Arc<str>),
 }
@@ -210,6 +212,7 @@ impl<'a> Value<'a> {
             Self::Url(_) => "kubernetes.URL",
             Self::Format(_) => "kubernetes.NamedFormat",
             Self::Object(_) => "Object",
+            Self::Authorizer(of) => of.type_name(),
             Self::Failed(_) => "error",
         }
     }

@@ -183,3 +183,26 @@ async fn a_binding_narrows_what_a_policy_is_about() {
     web["metadata"]["labels"] = json!({"app": "web"});
     server.post(CONFIG_MAPS, &web).await.fails_with(422, "Invalid", "with binding 'b'");
 }
+
+#[tokio::test]
+async fn expressions_are_compiled_when_they_are_made_and_ask_what_somebody_may() {
+    let server = Server::start().await;
+    let broken =
+        policy("p", &json!({"validations": [{"expression": "params.a == 1"}, {"expression": "1 +"}]}));
+    let refused = server.post(POLICIES, &broken).await;
+    let refused = refused.invalid(&[
+        ("spec.validations[0].expression", "FieldValueInvalid"),
+        ("spec.validations[1].expression", "FieldValueInvalid"),
+    ]);
+    let first = "Invalid value: \"params.a == 1\": compilation failed: ERROR: <input>:1:1: undeclared reference to \
+                 'params' (in container '')\n | params.a == 1\n | ^";
+    assert_eq!(refused["details"]["causes"][0]["message"], first);
+    let may = "authorizer.requestResource.check('delete').allowed() && \
+               !authorizer.serviceAccount('default', 'nobody').path('/metrics').check('get').allowed()";
+    let only =
+        policy("p", &json!({"validations": [{"expression": may}, {"expression": format!("!({may})")}]}));
+    enact(&server, &only, &[binding("b", "p", &["Deny"], &json!({}))]).await;
+    let status = server.post(CONFIG_MAPS, &config_map("a")).await.fails(422, "Invalid");
+    let text = status["message"].as_str().unwrap();
+    assert!(text.contains("failed expression: !(authorizer"), "{text}");
+}

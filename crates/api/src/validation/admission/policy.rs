@@ -9,6 +9,7 @@ use crate::admissionregistration::v1::{
     ParamKind, ValidatingAdmissionPolicy, ValidatingAdmissionPolicySpec, Validation, Variable,
 };
 use crate::cel::RESERVED;
+use crate::expression::{MADE_BY_MUTATIONS, OF_POLICIES};
 use crate::field::{Error, ErrorList, Path};
 
 const MAX_ANNOTATIONS: usize = 20;
@@ -34,13 +35,14 @@ fn validating_spec(policy: &ValidatingAdmissionPolicy, with_conditions: bool) ->
     let empty = ValidatingAdmissionPolicySpec::default();
     let spec = policy.spec.as_ref().unwrap_or(&empty);
     let path = Path::new("spec");
+    let known = known(spec.param_kind.is_some());
     failure_policy(&mut errors, spec.failure_policy.as_deref(), &path);
     param_kind(&mut errors, spec.param_kind.as_ref(), &path.child("paramKind"));
     constraints(&mut errors, spec.match_constraints.as_ref(), &path.child("matchConstraints"));
     if with_conditions {
-        conditions::validate(&mut errors, &spec.match_conditions, &path.child("matchConditions"));
+        conditions::validate(&mut errors, &spec.match_conditions, known, &path.child("matchConditions"));
     }
-    variables(&mut errors, &spec.variables, &path.child("variables"));
+    variables(&mut errors, &spec.variables, known, &path.child("variables"));
     let of_annotations = path.child("auditAnnotations");
     if spec.validations.is_empty() && spec.audit_annotations.is_empty() {
         let detail = "validations or auditAnnotations must contain at least one item";
@@ -49,9 +51,13 @@ fn validating_spec(policy: &ValidatingAdmissionPolicy, with_conditions: bool) ->
         return errors;
     }
     for (i, one) in spec.validations.iter().enumerate() {
-        validation(&mut errors, one, &path.child("validations").index(i));
+        validation(&mut errors, one, known, &path.child("validations").index(i));
     }
     annotations(&mut errors, policy.name(), &spec.audit_annotations, &of_annotations);
+    for (i, one) in spec.audit_annotations.iter().enumerate() {
+        let path = of_annotations.index(i).child("valueExpression");
+        conditions::compiled(&mut errors, &one.value_expression, known, &path);
+    }
     errors
 }
 
@@ -60,6 +66,8 @@ pub(crate) fn mutating(policy: &MutatingAdmissionPolicy) -> ErrorList {
     let empty = MutatingAdmissionPolicySpec::default();
     let spec = policy.spec.as_ref().unwrap_or(&empty);
     let path = Path::new("spec");
+    let known = known(spec.param_kind.is_some());
+    let making: Vec<&str> = known.iter().copied().chain(MADE_BY_MUTATIONS).collect();
     failure_policy(&mut errors, spec.failure_policy.as_deref(), &path);
     param_kind(&mut errors, spec.param_kind.as_ref(), &path.child("paramKind"));
     let of_constraints = path.child("matchConstraints");
@@ -68,14 +76,14 @@ pub(crate) fn mutating(policy: &MutatingAdmissionPolicy) -> ErrorList {
         let path = of_constraints.child("resourceRules").child("operations");
         rules::mutable(&mut errors, &constraints.resource_rules, &path);
     }
-    conditions::validate(&mut errors, &spec.match_conditions, &path.child("matchConditions"));
-    variables(&mut errors, &spec.variables, &path.child("variables"));
+    conditions::validate(&mut errors, &spec.match_conditions, known, &path.child("matchConditions"));
+    variables(&mut errors, &spec.variables, &making, &path.child("variables"));
     if spec.mutations.is_empty() {
         let detail = "mutations must contain at least one item";
         errors.push(Error::required(path.child("mutations"), detail));
     }
     for (i, one) in spec.mutations.iter().enumerate() {
-        mutation(&mut errors, one, &path.child("mutations").index(i));
+        mutation(&mut errors, one, &making, &path.child("mutations").index(i));
     }
     required_enumerated(
         &mut errors,
@@ -84,6 +92,14 @@ pub(crate) fn mutating(policy: &MutatingAdmissionPolicy) -> ErrorList {
         "admissionregistration.v1.MutatingAdmissionPolicySpec.reinvocationPolicy",
     );
     errors
+}
+
+/// What expressions of a policy may look at.
+fn known(with_params: bool) -> &'static [&'static str] {
+    match OF_POLICIES.split_last() {
+        Some((_, others)) if !with_params => others,
+        _ => &OF_POLICIES,
+    }
 }
 
 /// What was found about a policy. That a reference to a field is a path in JSONPath's syntax is not checked.
@@ -156,7 +172,7 @@ fn param_kind(errors: &mut ErrorList, kind: Option<&ParamKind>, path: &Path) {
     }
 }
 
-fn variables(errors: &mut ErrorList, variables: &[Variable], path: &Path) {
+fn variables(errors: &mut ErrorList, variables: &[Variable], known: &[&str], path: &Path) {
     for (i, variable) in variables.iter().enumerate() {
         let path = path.index(i);
         if variable.name.trim().is_empty() {
@@ -165,7 +181,7 @@ fn variables(errors: &mut ErrorList, variables: &[Variable], path: &Path) {
             let detail = "must be a valid CEL identifier";
             errors.push(Error::invalid(path.child("name"), variable.name.as_str(), detail));
         }
-        expression(errors, &variable.expression, &path.child("expression"));
+        expression(errors, &variable.expression, known, &path.child("expression"));
     }
 }
 
@@ -175,14 +191,16 @@ fn is_identifier(name: &str) -> bool {
         && !RESERVED.contains(&name)
 }
 
-fn expression(errors: &mut ErrorList, text: &str, path: &Path) {
+fn expression(errors: &mut ErrorList, text: &str, known: &[&str], path: &Path) {
     if text.trim().is_empty() {
         errors.push(Error::required(path.clone(), NOT_SPECIFIED));
     }
+    conditions::compiled(errors, text, known, path);
 }
 
-fn validation(errors: &mut ErrorList, validation: &Validation, path: &Path) {
-    expression(errors, &validation.expression, &path.child("expression"));
+fn validation(errors: &mut ErrorList, validation: &Validation, known: &[&str], path: &Path) {
+    expression(errors, &validation.expression, known, &path.child("expression"));
+    conditions::compiled(errors, &validation.message_expression, known, &path.child("messageExpression"));
     let mut invalid = |field: &str, value: &str, detail: &str| {
         errors.push(Error::invalid(path.child(field), value, detail));
     };
@@ -229,7 +247,7 @@ fn annotations(errors: &mut ErrorList, policy: &str, annotations: &[AuditAnnotat
     }
 }
 
-fn mutation(errors: &mut ErrorList, mutation: &Mutation, path: &Path) {
+fn mutation(errors: &mut ErrorList, mutation: &Mutation, known: &[&str], path: &Path) {
     let configuration = mutation.apply_configuration.as_ref().map(|change| change.expression.as_str());
     let patch = mutation.json_patch.as_ref().map(|change| change.expression.as_str());
     let field = "admissionregistration.v1.Mutation.patchType";
@@ -242,7 +260,11 @@ fn mutation(errors: &mut ErrorList, mutation: &Mutation, path: &Path) {
     let when = |what: &str| format!("{what} be specified when patchType is {}", mutation.patch_type);
     match wanted {
         (field, None) => errors.push(Error::required(path.child(field), when("must"))),
-        (field, Some(text)) => required(errors, &path.child(field).child("expression"), text.trim()),
+        (field, Some(text)) => {
+            let path = path.child(field).child("expression");
+            required(errors, &path, text.trim());
+            conditions::compiled(errors, text, known, &path);
+        }
     }
     if let (field, Some(_)) = other {
         errors.push(Error::invalid(path.child(field), format!("{{{field}}}"), when("must not")));

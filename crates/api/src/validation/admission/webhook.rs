@@ -7,6 +7,7 @@ use crate::admissionregistration::v1::{
     MatchCondition, MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations, ValidatingWebhook,
     ValidatingWebhookConfiguration, WebhookClientConfig,
 };
+use crate::expression::OF_WEBHOOKS;
 use crate::field::{Error, ErrorList, Path};
 use crate::meta::v1::LabelSelector;
 
@@ -187,7 +188,7 @@ fn webhook(errors: &mut ErrorList, hook: &Hook<'_>, rules: &Rules, path: &Path) 
     enumerated_field(errors, "reinvocationPolicy", hook.reinvocation_policy, path);
     client(errors, hook.client, &path.child("clientConfig"));
     if rules.conditions {
-        conditions::validate(errors, hook.conditions, &path.child("matchConditions"));
+        conditions::validate(errors, hook.conditions, &OF_WEBHOOKS, &path.child("matchConditions"));
     }
 }
 

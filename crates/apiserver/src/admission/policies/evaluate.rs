@@ -1,5 +1,8 @@
 //! What a policy makes of a request: pure, over JSON.
 
+use std::sync::Arc;
+
+use gantry_api::expression::authorizer::{Authorizer, Resource};
 use gantry_api::expression::{Budget, Evaluation, Expression, Variables};
 use serde_json::Value;
 
@@ -14,13 +17,15 @@ const TOO_EXPENSIVE: &str =
     "validation failed due to running out of cost budget, no further validation rules will be run";
 
 /// What a policy looks at.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Input<'a> {
     pub(super) object: Option<&'a Value>,
     pub(super) old: Option<&'a Value>,
     pub(super) request: Option<&'a Value>,
     pub(super) params: Option<&'a Value>,
     pub(super) namespace: Option<&'a Value>,
+    /// Who decides what somebody may, and what the request is about.
+    pub(super) authorizer: (Option<Arc<dyn Authorizer>>, Resource),
 }
 
 /// A no.
@@ -37,7 +42,8 @@ pub(super) fn denials(policy: &Policy, rules: &Rules, input: Input<'_>) -> Vec<D
         .with("oldObject", input.old)
         .with("request", input.request)
         .with("params", input.params)
-        .with("namespaceObject", input.namespace);
+        .with("namespaceObject", input.namespace)
+        .with_authorizer(input.authorizer.0, input.authorizer.1);
     let mut evaluation = Evaluation::new(variables, &rules.composition, COST_OF_ONE);
     let mut budget = Budget::new(COST);
     match meets(rules, &mut evaluation, &mut budget) {
@@ -55,6 +61,23 @@ pub(super) fn denials(policy: &Policy, rules: &Rules, input: Input<'_>) -> Vec<D
             }),
             Err(_) if budget.is_spent() => return failure(policy, TOO_EXPENSIVE.to_owned()),
             Err(error) => denials.extend(failure(policy, resulted(&validation.expression, &error))),
+        }
+    }
+    for annotation in &rules.annotations {
+        match evaluation.annotation(annotation, &mut budget) {
+            Ok(Ok(_)) => {}
+            Ok(Err(found)) => {
+                let text = annotation.text();
+                denials.extend(failure(
+                    policy,
+                    format!(
+                        "valueExpression '{text}' resulted in unsupported return type: {found}. Return type must be \
+                         either string or null."
+                    ),
+                ));
+            }
+            Err(_) if budget.is_spent() => return failure(policy, TOO_EXPENSIVE.to_owned()),
+            Err(error) => denials.extend(failure(policy, resulted(annotation, &error))),
         }
     }
     denials
@@ -142,6 +165,20 @@ mod tests {
         let mut ignoring = spec;
         ignoring["failurePolicy"] = "Ignore".into();
         assert_eq!(messages(ignoring, &json!({"a": 3})), all[..4]);
+    }
+
+    #[test]
+    fn what_the_audit_log_is_told_must_be_a_text_or_null() {
+        let spec = |text: &str| json!({"auditAnnotations": [{"key": "k", "valueExpression": text}]});
+        let object = json!({"a": 3});
+        for fine in ["string(object.a)", "null"] {
+            assert_eq!(messages(spec(fine), &object), Vec::<String>::new());
+        }
+        let expected = "valueExpression 'object.a' resulted in unsupported return type: int. Return type must be either \
+                        string or null.";
+        assert_eq!(messages(spec("object.a"), &object), [expected]);
+        let error = "expression 'object.none' resulted in error: no such key: none";
+        assert_eq!(messages(spec("object.none"), &object), [error]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::evaluate::{COST, COST_OF_ONE, meets, resulted};
 use super::policy::{Binding, Mutation, Policy, Rules};
 use super::source::Bound;
+use crate::admission::ask::authorizer;
 use crate::admission::asked::{Asked, SCALE, name_of};
 use crate::admission::plugins;
 use crate::admission::selection::Objects;
@@ -116,6 +117,7 @@ impl Verbs {
                 asked,
                 invocation,
                 request: &request,
+                name: &name,
                 old: old.as_ref(),
                 namespace: namespace.as_ref(),
                 object: before.clone(),
@@ -207,6 +209,7 @@ struct Input<'a> {
     asked: &'a Asked,
     invocation: &'a Invocation,
     request: &'a Value,
+    name: &'a str,
     old: Option<&'a Value>,
     namespace: Option<&'a Value>,
     object: Value,
@@ -214,12 +217,14 @@ struct Input<'a> {
 
 impl Input<'_> {
     fn variables(&self) -> Variables<'_> {
+        let (by, about) = authorizer(self.asked, self.name);
         Variables::default()
             .with("object", Some(&self.object))
             .with("oldObject", self.old)
             .with("request", Some(self.request))
             .with("params", Some(&self.invocation.params))
             .with("namespaceObject", self.namespace)
+            .with_authorizer(by, about)
     }
 
     fn meets(&self, rules: &Rules) -> Result<bool, String> {

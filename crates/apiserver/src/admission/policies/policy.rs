@@ -4,11 +4,8 @@ use gantry_api::admissionregistration::v1::{
     MatchResources, MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, NamedRuleWithOperations,
     ParamKind, ParamRef, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
 };
-use gantry_api::expression::{Composition, Expression, MADE_BY_MUTATIONS};
+use gantry_api::expression::{Composition, Expression, MADE_BY_MUTATIONS, OF_POLICIES};
 use gantry_api::selector::LabelSelector;
-
-/// What expressions may look at.
-const VARIABLES: [&str; 6] = ["object", "oldObject", "request", "params", "namespaceObject", "variables"];
 
 /// What requests a policy or a binding is about.
 #[derive(Debug, Default)]
@@ -62,6 +59,8 @@ pub(super) struct Rules {
     pub(super) conditions: Vec<Expression>,
     pub(super) composition: Composition,
     pub(super) validations: Vec<Validation>,
+    /// What is told to the audit log; whether that can be worked out matters for everybody.
+    pub(super) annotations: Vec<Expression>,
     pub(super) mutations: Vec<Mutation>,
 }
 
@@ -82,7 +81,7 @@ impl Policy {
     pub(super) fn of(name: &str, policy: &ValidatingAdmissionPolicy) -> Self {
         let spec = policy.spec.clone().unwrap_or_default();
         let compile = |text: &str| {
-            Expression::compile(text, &VARIABLES).map_err(|error| format!("compilation failed: {error}"))
+            Expression::compile(text, &OF_POLICIES).map_err(|error| format!("compilation failed: {error}"))
         };
         let rules = || {
             let mut rules = Rules::default();
@@ -101,6 +100,9 @@ impl Policy {
                     reason: validation.reason.clone().unwrap_or_else(|| "Invalid".to_owned()),
                 });
             }
+            for annotation in &spec.audit_annotations {
+                rules.annotations.push(compile(&annotation.value_expression)?);
+            }
             Ok(rules)
         };
         Self {
@@ -116,7 +118,7 @@ impl Policy {
     /// A policy that changes objects.
     pub(super) fn of_mutating(name: &str, policy: &MutatingAdmissionPolicy) -> Self {
         let spec = policy.spec.clone().unwrap_or_default();
-        let known: Vec<&str> = VARIABLES.into_iter().chain(MADE_BY_MUTATIONS).collect();
+        let known: Vec<&str> = OF_POLICIES.into_iter().chain(MADE_BY_MUTATIONS).collect();
         let compile = |text: &str| {
             Expression::compile(text, &known).map_err(|error| format!("compilation failed: {error}"))
         };

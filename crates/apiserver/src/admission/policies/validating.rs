@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::evaluate::{Denial, Input, denials};
 use super::policy::{Binding, Constraints, Policy};
 use super::source::Bound;
+use crate::admission::ask::authorizer;
 use crate::admission::asked::{Asked, name_of, typed};
 use crate::admission::plugins;
 use crate::admission::selection::{Objects, selects_object};
@@ -128,6 +129,7 @@ impl Verbs {
                     request: Some(&request),
                     params: Some(params),
                     namespace: namespace.as_ref(),
+                    authorizer: authorizer(asked, name),
                 };
                 for denial in denials(policy, rules, input) {
                     note(refused, act(asked, name, policy, binding, &denial));

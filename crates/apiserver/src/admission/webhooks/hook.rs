@@ -5,15 +5,13 @@ use std::time::Duration;
 use gantry_api::admissionregistration::v1::{
     MatchCondition, MutatingWebhook, RuleWithOperations, ValidatingWebhook,
 };
-use gantry_api::expression::Expression;
+use gantry_api::expression::{Expression, OF_WEBHOOKS};
 use gantry_api::selector::LabelSelector;
 
 use crate::webhook::Endpoint;
 
 /// How long a webhook may take that does not say.
 const TIMEOUT: i32 = 10;
-/// What conditions of webhooks may look at.
-const VARIABLES: [&str; 3] = ["object", "oldObject", "request"];
 
 /// In which words a webhook is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +112,6 @@ impl Hook {
 }
 
 fn condition(condition: &MatchCondition) -> Result<Expression, String> {
-    Expression::compile(&condition.expression, &VARIABLES)
+    Expression::compile(&condition.expression, &OF_WEBHOOKS)
         .map_err(|error| format!("compilation failed: {error}"))
 }

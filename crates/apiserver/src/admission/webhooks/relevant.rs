@@ -7,6 +7,7 @@ use gantry_api::expression::{Budget, Variables};
 use serde_json::Value;
 
 use super::hook::Hook;
+use crate::admission::ask::authorizer;
 use crate::admission::asked::{Asked, name_of};
 use crate::admission::plugins;
 use crate::admission::selection::{Objects, selects_object};
@@ -95,10 +96,12 @@ pub(super) fn meets(invocation: &Invocation, asked: &Asked, objects: Objects<'_>
     }
     let name = if asked.name.is_empty() { name_of(objects.new) } else { &asked.name };
     let request = Value::Object(asked.request(kind, name));
+    let (by, about) = authorizer(asked, name);
     let variables = Variables::default()
         .with("object", objects.new)
         .with("oldObject", objects.old)
-        .with("request", Some(&request));
+        .with("request", Some(&request))
+        .with_authorizer(by, about);
     let mut budget = Budget::new(COST);
     let mut failures = Vec::new();
     for condition in &hook.conditions {
