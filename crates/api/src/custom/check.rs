@@ -87,7 +87,10 @@ impl Check {
         self.combine(value, schema, path);
         match value {
             Value::String(text) => self.string(text, value, schema, path),
-            Value::Number(_) => self.number(value, &schema.limits, path),
+            Value::Number(_) => {
+                self.range(value, schema, path);
+                self.number(value, &schema.limits, path);
+            }
             Value::Array(items) => self.array(items, old.and_then(Value::as_array), schema, path),
             _ => {}
         }
@@ -141,6 +144,23 @@ impl Check {
         if !format::allows(&schema.format, text) {
             self.wrong_type(path, text, &schema.format);
         }
+    }
+
+    /// Numbers have the size that their type and format say; what is of another type is told elsewhere.
+    fn range(&mut self, value: &Value, schema: &Schema, path: &str) {
+        let r#type = schema.r#type.as_str();
+        let integer = r#type == "integer";
+        if integer && value.as_f64().is_some_and(|number| number.fract() != 0.0)
+            || format::holds(integer, &schema.format, value)
+        {
+            return;
+        }
+        let what = match schema.format.as_str() {
+            "" => format!("{type} (default format)"),
+            format => format!("{type} with format {format}"),
+        };
+        let detail = format!("Checked value must be of type {what} in {path}");
+        self.errors.push(Error::invalid(Path::default(), "", detail));
     }
 
     fn number(&mut self, value: &Value, limits: &Limits, path: &str) {

@@ -1,8 +1,9 @@
-//! The formats of strings that a schema may name. Others say nothing.
+//! The formats of strings and numbers that a schema may name. Others say nothing.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use base64::Engine as _;
+use serde_json::Value;
 
 use crate::validation::names;
 
@@ -23,6 +24,21 @@ pub(crate) fn allows(format: &str, text: &str) -> bool {
         "uri" => uri(text),
         "hexcolor" => hex_color(text),
         _ => true,
+    }
+}
+
+/// Whether a number has the size of a format; integers of no format have 64 bits.
+pub(crate) fn holds(integer: bool, format: &str, number: &Value) -> bool {
+    // A whole number that is written as a fraction, or too large for any integer.
+    let whole = || number.as_f64().unwrap_or(f64::INFINITY);
+    let within = |least: f64, beyond: f64| (least..beyond).contains(&whole());
+    match (integer, format) {
+        (true, "int32") => within(f64::from(i32::MIN), f64::from(i32::MAX) + 1.0),
+        (true, "uint32") => within(0.0, f64::from(u32::MAX) + 1.0),
+        (true, "uint64") => number.is_u64() || number.is_f64() && within(0.0, 2f64.powi(64)),
+        (true, _) => number.is_i64() || number.is_f64() && within(-2f64.powi(63), 2f64.powi(63)),
+        (false, "float" | "float32") => whole().abs() <= f64::from(f32::MAX),
+        (false, _) => true,
     }
 }
 
@@ -75,7 +91,27 @@ fn hex_color(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::allows;
+    use serde_json::json;
+
+    use super::{allows, holds};
+
+    #[test]
+    fn numbers_have_the_size_of_their_format() {
+        let cases = [
+            (true, "int32", json!(2_147_483_647), json!(2_147_483_648_i64)),
+            (true, "int32", json!(-2_147_483_648), json!(-2_147_483_649_i64)),
+            (true, "", json!(i64::MAX), json!(9_223_372_036_854_775_808_u64)),
+            (true, "int64", json!(4.0), json!(1e19)),
+            (true, "uint32", json!(0), json!(-1)),
+            (true, "uint64", json!(u64::MAX), json!(-1)),
+            (false, "float", json!(1e38), json!(1e39)),
+        ];
+        for (integer, format, good, bad) in cases {
+            assert!(holds(integer, format, &good), "{format}: {good}");
+            assert!(!holds(integer, format, &bad), "{format}: {bad}");
+        }
+        assert!(holds(false, "double", &json!(1e300)));
+    }
 
     #[test]
     fn formats_are_told_apart() {
