@@ -228,11 +228,11 @@ impl<'a> Evaluation<'a> {
         budget: &mut Budget,
     ) -> Result<Result<Json, String>, Error> {
         let value = self.run(expression, budget)?;
-        let Some(of) = value.made() else {
+        if value.made().is_none() {
             let found = value.type_name();
             return Ok(Err(format!("unsupported return type from ApplyConfiguration expression: {found}")));
-        };
-        if let Err(why) = value.check_places(if of == PATCH { of } else { OBJECT }) {
+        }
+        if let Err(why) = value.check_places(OBJECT) {
             return Ok(Err(format!("type mismatch: {why}")));
         }
         Ok(Ok(value.to_json()?))

@@ -10,13 +10,13 @@ use super::last_applied;
 use super::merge::{complete, merge, remove, with_fields_on_the_way};
 use super::owners::{Operation, Owned, Owner, Owners};
 use super::set::Set;
-use super::update::{Writer, after, is_served};
+use super::update::{Writer, after, differences_in, is_served};
 use super::validate;
 use super::walk::{Comparison, compare, fields};
 use crate::custom::Definition;
 use crate::meta::v1::ManagedFieldsEntry;
 use crate::schema::shape::{Shapes, Type};
-use crate::{Kind, Object};
+use crate::{Kind, Object, registry};
 
 /// The manager of what nobody owned before a first apply.
 const BEFORE: &str = "before-first-apply";
@@ -94,6 +94,8 @@ pub(super) struct Subject<'a> {
     pub(super) ignored: &'static Set,
     /// Whether fields have the same names in all versions.
     pub(super) alike: bool,
+    /// The kind, where it has other versions in which fields have other names.
+    pub(super) served: Option<&'static Kind>,
 }
 
 impl Subject<'_> {
@@ -133,6 +135,7 @@ pub fn apply(
         of,
         ignored: ignored(kind, writer.subresource),
         alike: kind.is_custom(),
+        served: registry::all().iter().copied().find(|served| *served == kind && !kind.is_custom()),
     };
     let mut value = match live {
         Some(live) => live.to_value().map_err(|error| failed(error.to_string()))?,
@@ -249,7 +252,12 @@ fn structured(
     complete(&mut before, subject.of);
     complete(&mut now, subject.of);
     let comparison = compare(&&before, &&now, subject.of).without(subject.ignored);
-    yield_to(subject, &mut owners, comparison, force)?;
+    let elsewhere = |version: &str| {
+        let of = |value: &Value| subject.served?.decode_value(value.clone()).ok();
+        let (old, new) = (of(&live.value)?, of(&next)?);
+        differences_in(version, Some(&*old), &*new, writer.subresource)
+    };
+    yield_to(subject, &mut owners, comparison, force, elsewhere)?;
     let set = strip(set);
     if !set.is_empty() {
         owners.put(Owned { owner, time: Some(writer.time), set });
@@ -263,14 +271,24 @@ fn yield_to(
     owners: &mut Owners,
     mut comparison: Comparison,
     force: bool,
+    elsewhere: impl Fn(&str) -> Option<Comparison>,
 ) -> Result<(), Refusal> {
     let touched = comparison.touched();
     let mut conflicts = Vec::new();
-    for owned in owners.0.iter_mut().filter(|owned| subject.names_as(&owned.owner)) {
-        let both = owned.set.intersection(&touched);
-        conflicts.extend(both.paths().into_iter().map(|path| Conflict { owner: owned.owner.clone(), path }));
-        owned.set.subtract(&touched);
-        owned.set.subtract(&comparison.removed);
+    for owned in &mut owners.0 {
+        let mut yields = |touched: &Set, removed: &Set| {
+            let both = owned.set.intersection(touched);
+            conflicts
+                .extend(both.paths().into_iter().map(|path| Conflict { owner: owned.owner.clone(), path }));
+            owned.set.subtract(touched);
+            owned.set.subtract(removed);
+        };
+        if subject.names_as(&owned.owner) {
+            yields(&touched, &comparison.removed);
+        } else if let Some(mut comparison) = elsewhere(&owned.owner.api_version) {
+            let touched = comparison.touched();
+            yields(&touched, &comparison.removed);
+        }
     }
     if !force && !conflicts.is_empty() {
         // In the order in which the message names them; each owner's own paths stay as they are.

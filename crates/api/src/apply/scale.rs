@@ -80,6 +80,7 @@ pub fn apply_scale(
         of,
         ignored: &NOTHING,
         alike: false,
+        served: None,
     };
     let (path, only) = (replicas(kind), Set::of([replicas(kind)]));
     let in_scale = Path::fields(&REPLICAS);

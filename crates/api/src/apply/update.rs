@@ -10,7 +10,7 @@ use super::wire::Wire;
 use crate::meta::v1::ManagedFieldsEntry;
 use crate::scalars::Time;
 use crate::schema::shape::Type;
-use crate::{Kind, Object, registry};
+use crate::{Kind, Object, convert, registry};
 
 /// Who writes, and what.
 #[derive(Debug, Clone)]
@@ -56,14 +56,16 @@ pub fn record(old: Option<&dyn Object>, new: &mut dyn Object, writer: &Writer) {
         let (apart, concerned): (Vec<_>, Vec<_>) =
             live.iter().cloned().partition(|entry| is_apart(kind, entry, &comparison, writer));
         if !apart.is_empty()
-            && let Ok(owners) = Owners::read(&concerned)
+            && let Ok(mut owners) = Owners::read(&concerned)
         {
+            yield_elsewhere(&mut owners, old, new, writer);
             let owners = after(kind, owners, comparison, writer);
             new.meta_mut().managed_fields = owners.write_with(apart);
             return;
         }
     }
-    let owners = before(&given, live, writer);
+    let mut owners = before(&given, live, writer);
+    yield_elsewhere(&mut owners, old, new, writer);
     if owners.0.is_empty() && old.is_some() {
         // Nobody's fields are tracked; a first apply begins to.
         return;
@@ -111,6 +113,41 @@ fn custom_differences(old: Option<&dyn Object>, new: &dyn Object, of: &Type) -> 
     comparison.forget(&SERVERS);
     // Of the owners, only that there are some is forgotten above: JSON has their entries, too.
     comparison.without(&OWNERS)
+}
+
+/// In what an object differs from an older one by the names of another version; `None` where it has none of that name.
+pub(super) fn differences_in(
+    api_version: &str,
+    old: Option<&dyn Object>,
+    new: &dyn Object,
+    subresource: &'static str,
+) -> Option<Comparison> {
+    let is = |other: &&Kind| other.kind == new.kind().kind && other.api_version() == api_version;
+    let other = registry::all().iter().copied().find(is)?;
+    let old = match old {
+        Some(old) => Some(convert::convert(old, other)?),
+        None => None,
+    };
+    let new = convert::convert(new, other)?;
+    Some(differences(other, old.as_deref(), &*new).without(ignored(other, subresource)))
+}
+
+/// Takes what changes from those who own it by the names of other versions.
+fn yield_elsewhere(owners: &mut Owners, old: Option<&dyn Object>, new: &dyn Object, writer: &Writer) {
+    let kind = new.kind();
+    if kind.is_custom() {
+        // Fields have the same names in all versions.
+        return;
+    }
+    for owned in &mut owners.0 {
+        let version = &owned.owner.api_version;
+        if *version == kind.api_version() {
+            continue;
+        }
+        let Some(mut comparison) = differences_in(version, old, new, writer.subresource) else { continue };
+        owned.set.subtract(&comparison.touched());
+        owned.set.subtract(&comparison.removed);
+    }
 }
 
 /// Whether an entry stays as it is: it is not the writer's, and nothing changed below any field at its top.

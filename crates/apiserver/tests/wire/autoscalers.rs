@@ -133,3 +133,47 @@ async fn discovery_prefers_the_new_version() {
         assert_eq!(resources[1]["name"], "horizontalpodautoscalers/status");
     }
 }
+
+#[tokio::test]
+async fn owners_are_the_same_in_either_version() {
+    let server = Server::start().await;
+    let apply = "application/apply-patch+yaml";
+    let managers = |object: &Value| -> Vec<(String, String)> {
+        let entries = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        entries.iter().map(|entry| (text(&entry["manager"]), text(&entry["apiVersion"]))).collect()
+    };
+    let old = autoscaler(
+        "v1",
+        json!({"scaleTargetRef": target(), "maxReplicas": 4, "targetCPUUtilizationPercentage": 50}),
+    );
+    server.patch(&format!("{V1}/web?fieldManager=old"), apply, &old).await.ok(201);
+    // What another wants to have otherwise is in conflict, whatever it is called there.
+    let mut new = autoscaler("v2", json!({"maxReplicas": 5}));
+    let conflict =
+        server.patch(&format!("{V2}/web?fieldManager=new"), apply, &new).await.fails(409, "Conflict");
+    assert_eq!(conflict["message"], "Apply failed with 1 conflict: conflict with \"old\": .spec.maxReplicas");
+    new["spec"]["metrics"] = json!([{"type": "Resource", "resource": {"name": "cpu",
+        "target": {"type": "Utilization", "averageUtilization": 70}}}]);
+    let path = format!("{V2}/web?fieldManager=new&force=true");
+    let taken = server.patch(&path, apply, &new).await.ok(200);
+    let both = [("new", "autoscaling/v2"), ("old", "autoscaling/v1")];
+    let both = both.map(|(manager, version)| (manager.to_owned(), version.to_owned()));
+    let mut found = managers(&taken);
+    found.sort();
+    assert_eq!(found, both);
+    let entries = taken["metadata"]["managedFields"].as_array().unwrap();
+    let kept = &entries.iter().find(|entry| entry["manager"] == "old").unwrap()["fieldsV1"]["f:spec"];
+    assert_eq!(
+        (kept.get("f:maxReplicas"), kept.get("f:targetCPUUtilizationPercentage")),
+        (None, None),
+        "{kept}"
+    );
+    // An update takes what it changes, too.
+    let more = json!({"spec": {"scaleTargetRef": {"name": "db"}}});
+    let changed = server.patch(&format!("{V2}/web?fieldManager=hand"), MERGE, &more).await.ok(200);
+    let entries = changed["metadata"]["managedFields"].as_array().unwrap();
+    let left =
+        entries.iter().find(|entry| entry["manager"] == "old").map(|entry| entry["fieldsV1"].to_string());
+    assert!(!left.unwrap_or_default().contains("scaleTargetRef"), "{entries:?}");
+}

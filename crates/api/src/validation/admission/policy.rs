@@ -55,6 +55,9 @@ fn validating_spec(policy: &ValidatingAdmissionPolicy, with_conditions: bool) ->
     }
     annotations(&mut errors, policy.name(), &spec.audit_annotations, &of_annotations);
     for (i, one) in spec.audit_annotations.iter().enumerate() {
+        if one.value_expression.trim().len() > MAX_ANNOTATION_EXPRESSION {
+            continue;
+        }
         let path = of_annotations.index(i).child("valueExpression");
         conditions::compiled(&mut errors, &one.value_expression, known, &path);
     }
