@@ -81,6 +81,42 @@ impl Budget {
     }
 }
 
+impl Error {
+    /// The error of reading a text, with a mark below the place where it is.
+    pub(crate) fn shown(&self, text: &str) -> String {
+        match self {
+            Self::Syntax { column, .. } => format!("{self}{}", pointed(text, *column)),
+            _ => self.to_string(),
+        }
+    }
+}
+
+/// The error of a name that means nothing in a text.
+pub(crate) fn undeclared(text: &str, name: &str) -> Error {
+    let column = column_of(text, name);
+    let what = format!("undeclared reference to '{name}' (in container '')");
+    Error::Failed(format!("ERROR: <input>:1:{column}: {what}{}", pointed(text, column)))
+}
+
+/// Where a name stands for itself, counted from 1.
+fn column_of(text: &str, name: &str) -> usize {
+    let part = |c: char| c.is_alphanumeric() || c == '_';
+    let alone = |at: &usize| {
+        let (before, after) = (&text[..*at], &text[*at + name.len()..]);
+        !before.ends_with(|c| part(c) || c == '.') && !after.starts_with(part)
+    };
+    let found = text.match_indices(name).map(|(at, _)| at).find(alone).unwrap_or(0);
+    text[..found].chars().count() + 1
+}
+
+/// A text of one line with a mark below a column.
+fn pointed(text: &str, column: usize) -> String {
+    if text.contains('\n') {
+        return String::new();
+    }
+    format!("\n | {text}\n | {}^", ".".repeat(column.saturating_sub(1)))
+}
+
 impl Program {
     /// Reads an expression.
     pub(crate) fn compile(text: &str) -> Result<Self, Error> {

@@ -78,17 +78,6 @@ impl Variables<'_> {
     }
 }
 
-/// Where a name stands in an expression, as `COLUMN` of upstream's messages, counted from 1.
-fn column_of(text: &str, name: &str) -> usize {
-    let part = |c: char| c.is_alphanumeric() || c == '_';
-    let alone = |at: &usize| {
-        let (before, after) = (&text[..*at], &text[*at + name.len()..]);
-        !before.ends_with(|c| part(c) || c == '.') && !after.starts_with(part)
-    };
-    let found = text.match_indices(name).map(|(at, _)| at).find(alone).unwrap_or(0);
-    text[..found].chars().count() + 1
-}
-
 /// An expression that can be run.
 #[derive(Debug, Clone)]
 pub struct Expression {
@@ -99,15 +88,11 @@ pub struct Expression {
 impl Expression {
     /// Reads an expression that may look at nothing but the variables that are `known`.
     pub fn compile(text: &str, known: &[&str]) -> Result<Self, Error> {
-        let program = cel::Program::compile(text)?;
+        let program = cel::Program::compile(text).map_err(|error| failed(error.shown(text)))?;
         let is_known =
             |name: &str| known.contains(&name) || cel::TYPES.contains(&name) || cel::is_space(name);
         match program.variables().iter().find(|name| !is_known(name)) {
-            Some(name) => {
-                let column = column_of(text, name);
-                let what = format!("undeclared reference to '{name}' (in container '')");
-                Err(failed(format!("ERROR: <input>:1:{column}: {what}{}", pointed(text, column))))
-            }
+            Some(name) => Err(Error(cel::undeclared(text, name))),
             None => Ok(Self { text: text.to_owned(), program }),
         }
     }
@@ -122,14 +107,6 @@ impl Expression {
     pub fn holds(&self, variables: &Variables<'_>, budget: &mut Budget) -> Result<bool, Error> {
         truth(&self.program.run(&variables.0, &mut budget.0)?)
     }
-}
-
-/// An expression of one line with a mark below a column.
-fn pointed(text: &str, column: usize) -> String {
-    if text.contains('\n') {
-        return String::new();
-    }
-    format!("\n | {text}\n | {}^", ".".repeat(column - 1))
 }
 
 fn failed(what: String) -> Error {

@@ -6,7 +6,7 @@ use super::lists::Counterparts;
 use super::path::JsonPath;
 use super::schema::{Additional, Schema, SchemaError};
 use crate::apiextensions::v1::ValidationRule;
-use crate::cel::{Budget, Error as CelError, Program, TYPES, Value, is_space};
+use crate::cel::{Budget, Error as CelError, Program, TYPES, Value, is_space, undeclared};
 use crate::field::{Error, ErrorList, ErrorType, Path};
 
 /// What one rule may cost.
@@ -95,9 +95,7 @@ pub(crate) fn program(text: &str) -> Result<Program, CelError> {
         [SELF, OLD].contains(&name.as_str()) || TYPES.contains(&name.as_str()) || is_space(name)
     };
     match program.variables().iter().find(|name| !known(name)) {
-        Some(name) => {
-            Err(CelError::Failed(format!("ERROR: undeclared reference to '{name}' (in container '')")))
-        }
+        Some(name) => Err(undeclared(text, name)),
         None => Ok(program),
     }
 }

@@ -45,7 +45,7 @@ fn one(errors: &mut ErrorList, rule: &ValidationRule, path: &Path, lost: Option<
     if rule.rule.trim().is_empty() {
         errors.push(Error::required(of_rule, "rule is not specified"));
     } else if let Err(error) = program(&rule.rule) {
-        let detail = format!("compilation failed: {error}");
+        let detail = format!("compilation failed: {}", error.shown(&rule.rule));
         errors.push(Error::invalid(of_rule, rule.rule.as_str(), detail));
     } else if let Some(lost) = lost.filter(|_| is_transition(&rule.rule)) {
         let detail =
@@ -75,7 +75,8 @@ fn one(errors: &mut ErrorList, rule: &ValidationRule, path: &Path, lost: Option<
     if !rule.message_expression.is_empty()
         && let Err(error) = program(&rule.message_expression)
     {
-        let detail = format!("messageExpression compilation failed: {error}");
+        let detail =
+            format!("messageExpression compilation failed: {}", error.shown(&rule.message_expression));
         errors.push(Error::invalid(
             path.child("messageExpression"),
             rule.message_expression.as_str(),

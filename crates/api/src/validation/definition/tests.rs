@@ -248,10 +248,10 @@ fn rules_are_expressions() {
     let texts = of_schema(schema);
     let wanted = [
         "S.properties[a].x-kubernetes-validations[0].rule: Invalid value: \"self >\": compilation failed: ERROR: \
-         <input>:1:7: Syntax error: mismatched input, expecting an expression",
+         <input>:1:7: Syntax error: mismatched input, expecting an expression\n | self >\n | ......^",
         "S.properties[a].x-kubernetes-validations[1].rule: Required value: rule is not specified",
         "S.properties[a].x-kubernetes-validations[2].rule: Invalid value: \"other > 1\": compilation failed: ERROR: \
-         undeclared reference to 'other' (in container '')",
+         <input>:1:1: undeclared reference to 'other' (in container '')\n | other > 1\n | ^",
         "S.properties[a].x-kubernetes-validations[3].reason: Unsupported value: \"Because\": supported values: \
          \"FieldValueDuplicate\", \"FieldValueForbidden\", \"FieldValueInvalid\", \"FieldValueRequired\"",
         "S.properties[l].items.x-kubernetes-validations[0].rule: Invalid value: \"self >= oldSelf\": oldSelf cannot be \
