@@ -189,7 +189,7 @@ impl Verbs {
                         continue;
                     }
                 }
-                match self.params(policy.params.as_ref(), binding.params.as_ref(), &asked.namespace) {
+                match self.params(policy.params.as_ref(), binding.params.as_ref(), &asked.namespace).await {
                     Ok(params) => found.extend(params.into_iter().map(|params| Invocation {
                         policy: policy.clone(),
                         binding: binding.clone(),

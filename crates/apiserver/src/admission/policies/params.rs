@@ -12,7 +12,7 @@ use crate::verbs::Verbs;
 
 impl Verbs {
     /// The parameters of a binding for a request in `namespace`, one null where the policy has none; or what is wrong.
-    pub(super) fn params(
+    pub(super) async fn params(
         &self,
         kind: Option<&ParamKind>,
         reference: Option<&ParamRef>,
@@ -43,6 +43,7 @@ impl Verbs {
         if entries.is_empty() && reference.parameter_not_found_action.as_deref() == Some("Deny") {
             return Err("no params found for policy binding with `Deny` parameterNotFoundAction".to_owned());
         }
+        let entries = self.all_converted(&entries).await.map_err(|error| error.to_string())?;
         entries.iter().map(|entry| json(entry)).collect()
     }
 }

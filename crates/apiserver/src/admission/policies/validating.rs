@@ -114,8 +114,8 @@ impl Verbs {
                     continue;
                 }
             }
-            let params = match self.params(policy.params.as_ref(), binding.params.as_ref(), &asked.namespace)
-            {
+            let params = self.params(policy.params.as_ref(), binding.params.as_ref(), &asked.namespace).await;
+            let params = match params {
                 Ok(params) => params,
                 Err(why) => {
                     note(refused, misconfigured(Some(binding), why));
