@@ -56,6 +56,22 @@ impl Cgroups {
         Ok(())
     }
 
+    /// Gives the pod's cgroup other limits; what is absent stays.
+    pub fn change(&self, spec: &PodSpec, uid: &str, resources: &Resources) -> io::Result<()> {
+        let path = self.pod(spec, uid);
+        for mount in &self.mounts {
+            let dir = mount.join(path.trim_start_matches('/'));
+            for (file, value) in self.settings(mount, resources) {
+                // Without a limit of its own it keeps what it has.
+                if file == "cpu.max" && resources.cpu_quota_us.is_none() {
+                    continue;
+                }
+                fs::write(dir.join(file), value)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes the pod's cgroups, and those that the runtime left below them. Processes must be gone.
     pub fn remove(&self, spec: &PodSpec, uid: &str) -> io::Result<()> {
         let path = self.pod(spec, uid);
@@ -204,6 +220,20 @@ mod tests {
         }
         fs::write(dir.path().join("memory/memory.limit_in_bytes"), "").unwrap();
         dir
+    }
+
+    #[test]
+    fn limits_can_be_changed() {
+        let machine = machine();
+        let cgroups = Cgroups::find(machine.path(), "");
+        cgroups.create(&spec(), "u").unwrap();
+        let wanted = Resources { memory_limit_bytes: Some(7), cpu_shares: Some(9), ..Resources::default() };
+        cgroups.change(&spec(), "u", &wanted).unwrap();
+        let dir = machine.path().join("memory/kubepods/burstable/podu");
+        assert_eq!(fs::read_to_string(dir.join("memory.limit_in_bytes")).unwrap(), "7");
+        cgroups.change(&spec(), "u", &Resources::default()).unwrap();
+        assert_eq!(fs::read_to_string(dir.join("memory.limit_in_bytes")).unwrap(), "7");
+        assert!(cgroups.change(&spec(), "other", &wanted).is_err());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use gantry_container_runtime::Runtime;
 use gantry_pod_network::{HostPorts, PodNetwork};
 use tokio::sync::watch;
 
+use crate::allocations::Allocations;
 use crate::cgroups::Cgroups;
 use crate::cluster::Cluster;
 use crate::container::fields::FieldContext;
@@ -38,6 +39,8 @@ pub struct Host {
     pub metrics: Metrics,
     /// How much is started at the same time.
     pub starts: Starts,
+    /// What pods have been given.
+    pub allocations: Allocations,
 }
 
 /// What is known of the node and does not change while the kubelet runs.

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::allocations::{Allocations, Amounts};
 use crate::cgroups::Cgroups;
 use crate::cluster::client::ClientCluster;
 use crate::host::{Host, NodeFacts};
@@ -138,6 +139,10 @@ impl Kubelet {
             },
             metrics: Metrics::new()?,
             starts: Starts::default(),
+            allocations: Allocations::new(Amounts {
+                cpu_milli: machine.cpus.saturating_mul(1000),
+                memory_bytes: machine.memory_bytes,
+            }),
         });
         let pods = Pods::new(Arc::clone(&host));
         let nodes = Informer::<Node>::builder(&client)

@@ -2,6 +2,7 @@
 //!
 //! - [`pod`]: one pod, as a pure state machine and the actor that carries it out;
 //! - [`container`]: from a pod's specification to what the runtime is told;
+//! - [`allocations`]: what pods have been given of the node;
 //! - [`volumes`], [`probe`], [`cgroups`], [`sandbox`]: what pods need besides;
 //! - [`starts`]: how much is started at the same time;
 //! - [`pods`]: all pods of the node, and what to do with those that are gone;
@@ -9,6 +10,7 @@
 //! - [`server`]: logs and exec for the API server;
 //! - [`kubelet`]: all of it put together.
 
+pub mod allocations;
 pub mod cgroups;
 pub mod cluster;
 pub mod config;

@@ -8,6 +8,7 @@ mod container_status;
 pub mod decide;
 pub mod outcome;
 pub mod qos;
+pub mod resize;
 pub mod restart;
 pub mod snapshot;
 pub mod status;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use gantry_container_runtime::{
-    Capabilities, ContainerConfig, ExecConfig, Mount, MountSource, Propagation, Rlimit, TerminalSize, User,
+    Capabilities, ContainerConfig, ExecConfig, Mount, MountSource, Propagation, Resources, Rlimit,
+    TerminalSize, User,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -81,6 +82,43 @@ async fn a_container_sees_what_it_was_given() {
     };
     assert_eq!((cgroup("cpu", "cpu.shares"), cgroup("pids", "pids.max")), ("512".into(), "50".into()));
     subject.runtime.remove_container("sees").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_change_while_a_container_runs() {
+    let node = Node::start().await;
+    let runtime = node.ready().await;
+    let subject = Subject { runtime, image: node.image.clone(), cgroup: node.cgroup.clone() };
+    let mut config = subject.config("resized", &["sleep", "1000"]);
+    config.resources.cpu_shares = Some(512);
+    config.resources.memory_limit_bytes = Some(64 << 20);
+    subject.runtime.create_container(config).await.unwrap();
+    let before = subject.runtime.start_container("resized").await.unwrap();
+    let limits = || {
+        let read = |controller: &str, file: &str| {
+            let path = format!("/sys/fs/cgroup/{controller}{}/resized/{file}", subject.cgroup);
+            std::fs::read_to_string(&path).unwrap().trim().to_owned()
+        };
+        [read("cpu", "cpu.shares"), read("cpu", "cpu.cfs_quota_us"), read("memory", "memory.limit_in_bytes")]
+    };
+    assert_eq!(limits(), ["512", "-1", "67108864"]);
+    for (shares, quota, memory) in [(1024, 50_000, 128_i64 << 20), (256, 20_000, 32 << 20)] {
+        let wanted = Resources {
+            cpu_shares: Some(shares),
+            cpu_quota_us: Some(quota),
+            cpu_period_us: Some(100_000),
+            memory_limit_bytes: Some(memory),
+            ..Resources::default()
+        };
+        subject.runtime.update_resources("resized", &wanted).await.unwrap();
+        assert_eq!(limits(), [shares.to_string(), quota.to_string(), memory.to_string()]);
+    }
+    let shares = Resources { cpu_shares: Some(100), ..Resources::default() };
+    subject.runtime.update_resources("resized", &shares).await.unwrap();
+    assert_eq!(limits(), ["100", "20000", "33554432"], "what is absent stays");
+    let after = subject.runtime.container_status("resized").await.unwrap();
+    assert_eq!(after.state, before.state, "the process is the same");
+    subject.runtime.remove_container("resized").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,6 +7,7 @@ mod prepare;
 mod publish;
 mod records;
 mod references;
+mod resize;
 mod start;
 mod stop;
 mod teardown;
@@ -31,6 +32,7 @@ pub(crate) use teardown::tear_down;
 use crate::host::Host;
 use crate::paths::PodPaths;
 use crate::pod::decide::{Action, ProbeKey, decide};
+use crate::pod::resize::{Allocated, Resize, given, requests, with_allocated};
 use crate::pod::snapshot::{PodSnapshot, Step, TearDown};
 use crate::pod::status::changes_at;
 use crate::probe::worker::Report;
@@ -105,6 +107,10 @@ struct Actor {
     host: Arc<Host>,
     paths: PodPaths,
     snapshot: PodSnapshot,
+    /// The object as the API has it.
+    desired: Arc<Pod>,
+    /// What its containers have been given.
+    allocated: Allocated,
     mailbox: mpsc::Sender<Message>,
     view: watch::Sender<PodView>,
     tasks: JoinSet<message::Outcome>,
@@ -156,6 +162,9 @@ impl Actor {
         let (reports, reports_in) = mpsc::channel(MAILBOX);
         let paths = host.paths.pod(&meta.uid, &meta.namespace, &meta.name);
         let now = Timestamp::now();
+        let allocated = given(&pod);
+        let as_given = with_allocated(&pod, &allocated);
+        host.allocations.note(&meta.uid, as_given.spec.as_ref().map(requests).unwrap_or_default());
         let snapshot = PodSnapshot {
             now,
             removed: None,
@@ -166,14 +175,17 @@ impl Actor {
             host_addresses: host.facts.addresses.clone(),
             started_at: now,
             containers: BTreeMap::new(),
+            resize: Resize::default(),
             status_sent: false,
-            pod: Arc::clone(&pod),
+            pod: as_given,
         };
         Self {
             publisher: publish::Publisher::new(pod.status.clone().unwrap_or_default()),
             host,
             paths,
             snapshot,
+            desired: pod,
+            allocated,
             mailbox,
             view,
             tasks: JoinSet::new(),
@@ -200,10 +212,12 @@ impl Actor {
         let Some(mut reports) = self.reports_in.take() else { return };
         // What the API said before the task began counts too.
         inputs.mark_changed();
+        let mut freed = self.host.allocations.freed();
         loop {
             let Some(wake) = self.step() else { return };
             let left = wake.duration_since(Timestamp::now());
             let left = Duration::try_from(left).unwrap_or_default().min(IDLE);
+            let deferred = self.is_deferred();
             tokio::select! {
                 // Without a manager there is nobody to look after the pod for.
                 changed = inputs.changed() => match changed {
@@ -221,6 +235,7 @@ impl Actor {
                 }
                 Some(report) = reports.recv() => self.on_report(report),
                 Some(done) = self.tasks.join_next_with_id() => self.on_task(done),
+                Ok(()) = freed.changed(), if deferred => self.allocate(),
                 () = tokio::time::sleep(left) => {}
             }
         }
@@ -302,6 +317,7 @@ impl Actor {
 
 impl Drop for Actor {
     fn drop(&mut self) {
+        self.host.allocations.release(&self.uid());
         self.stop_probes();
     }
 }

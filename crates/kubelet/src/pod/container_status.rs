@@ -2,7 +2,7 @@
 
 use gantry_api::core::v1::{
     self as api, Container, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting,
-    ContainerStatus,
+    ContainerStatus, ResourceRequirements,
 };
 use gantry_api::scalars::Time;
 use gantry_container_runtime::ContainerState;
@@ -61,8 +61,17 @@ pub(crate) fn container_status(
         image_id: latest.image_id.clone(),
         container_id: container_id(latest),
         started: Some(started),
+        allocated_resources: container.resources.clone().unwrap_or_default().requests,
+        resources: Some(resources(container, record, running)),
         ..ContainerStatus::default()
     }
+}
+
+/// What a container has, or will have when it runs again.
+fn resources(container: &Container, record: &ContainerRecord, running: bool) -> ResourceRequirements {
+    let applied = record.applied.as_ref().filter(|_| running);
+    let shown = applied.or(container.resources.as_ref()).cloned().unwrap_or_default();
+    ResourceRequirements { claims: Vec::new(), ..shown }
 }
 
 /// The present and the last state of a container that has been created at least once.

@@ -7,6 +7,7 @@ use gantry_container_runtime::ContainerState;
 use jiff::Timestamp;
 
 use super::outcome::{Outcome, deadline, initialized, mains_begun, outcome, passed};
+use super::resize::{Change, change, updates};
 use super::restart::{RestartPolicy, crashes, restart_at};
 use super::snapshot::{PodSnapshot, ProbeKind, Step, TearDown, Work, after, is_sidecar};
 
@@ -39,6 +40,11 @@ pub enum Action {
         /// Why it has to go.
         why: StopReason,
     },
+    /// Give running containers the limits that they have been given.
+    Resize {
+        /// Their names.
+        containers: Vec<String>,
+    },
     /// Give up whatever is being started: the pod is to end.
     CancelStarts,
     /// Take down namespaces, network and volumes; with `purge` also containers, logs and directories.
@@ -65,6 +71,8 @@ pub enum StopReason {
     Probe(ProbeKind),
     /// The pod names another image now.
     Changed,
+    /// It has been given other resources, and says that it is to be started anew for that.
+    Resized,
 }
 
 /// What to do now.
@@ -159,6 +167,7 @@ fn stop(
     let Some(record) = snapshot.record(container).filter(|record| record.is_running()) else { return };
     let needed = match record.work {
         None => true,
+        Some(Work::Resizing) => true,
         // A second, more urgent request shortens what is left.
         Some(Work::Stopping(current)) => deadline < current,
         // It is cancelled; what has been started by then is stopped next.
@@ -203,6 +212,12 @@ fn advance(snapshot: &PodSnapshot, actions: &mut Vec<Action>) {
             tend(snapshot, container, policy, actions);
         }
     }
+    let containers = updates(snapshot);
+    match &snapshot.resize.failure {
+        _ if containers.is_empty() => {}
+        Some(failure) if failure.retry_at > snapshot.now => actions.push(Action::WakeAt(failure.retry_at)),
+        Some(_) | None => actions.push(Action::Resize { containers }),
+    }
 }
 
 fn prepare(step: &Step, action: Action, now: Timestamp, actions: &mut Vec<Action>) {
@@ -238,6 +253,7 @@ fn tend(snapshot: &PodSnapshot, container: &Container, policy: RestartPolicy, ac
             let why = match record.health.failed {
                 Some(kind) => StopReason::Probe(kind),
                 None if latest.image != container.image => StopReason::Changed,
+                None if change(container, record) == Change::Restart => StopReason::Resized,
                 None => return,
             };
             let deadline = after(snapshot.now, probe_grace(snapshot, container, why));
@@ -266,7 +282,7 @@ fn tend(snapshot: &PodSnapshot, container: &Container, policy: RestartPolicy, ac
 fn probe_grace(snapshot: &PodSnapshot, container: &Container, why: StopReason) -> Duration {
     let own = match why {
         StopReason::Probe(kind) => probe(container, kind).and_then(|p| p.termination_grace_period_seconds),
-        StopReason::Deleted | StopReason::PodEnded | StopReason::Changed => None,
+        StopReason::Deleted | StopReason::PodEnded | StopReason::Changed | StopReason::Resized => None,
     };
     own.map_or_else(|| grace_period(snapshot), seconds)
 }

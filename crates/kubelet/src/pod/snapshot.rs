@@ -5,14 +5,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gantry_api::core::v1::{Container, Pod, PodSpec};
+use gantry_api::core::v1::{Container, Pod, PodSpec, ResourceRequirements};
 use gantry_container_runtime::ContainerState;
 use jiff::Timestamp;
+
+use super::resize::Resize;
 
 /// A pod as it is wanted and as it is, at one instant.
 #[derive(Debug, Clone)]
 pub struct PodSnapshot {
-    /// The object, as last seen in the API.
+    /// The object, as last seen in the API, save that its containers ask for what they have been given.
     pub pod: Arc<Pod>,
     /// The present.
     pub now: Timestamp,
@@ -32,6 +34,8 @@ pub struct PodSnapshot {
     pub started_at: Timestamp,
     /// What is known of each container that was ever touched, by name.
     pub containers: BTreeMap<String, ContainerRecord>,
+    /// What has become of other resources that it asked for.
+    pub resize: Resize,
     /// Whether the API server has the pod's last status.
     pub status_sent: bool,
 }
@@ -88,6 +92,8 @@ pub struct ContainerRecord {
     pub latest: Option<Instance>,
     /// The instance before that.
     pub previous: Option<Instance>,
+    /// The resources that the newest instance runs with.
+    pub applied: Option<ResourceRequirements>,
     /// What is being done to it.
     pub work: Option<Work>,
     /// Why the last attempt to start it did not lead to an instance.
@@ -101,6 +107,8 @@ pub struct ContainerRecord {
 pub enum Work {
     /// Pulled, created and started.
     Starting,
+    /// Given other limits.
+    Resizing,
     /// Stopped; it will be killed at this time at the latest.
     Stopping(Timestamp),
 }

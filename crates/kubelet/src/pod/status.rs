@@ -9,11 +9,22 @@ use jiff::Timestamp;
 use super::container_status::{PULL_ERROR_SHOWN, container_status};
 use super::outcome::{Outcome, initialized, outcome, start_time};
 use super::qos::qos_class;
+use super::resize;
 use super::snapshot::{PodSnapshot, Step, TearDown, after, is_sidecar};
 
 /// The conditions that the kubelet decides on.
 pub const OWN_CONDITIONS: [&str; 4] =
     ["PodReadyToStartContainers", "Initialized", "ContainersReady", "Ready"];
+
+/// Those that a pod has only while it is to have other resources than it has.
+pub const RESIZE_CONDITIONS: [&str; 2] = ["PodResizePending", "PodResizeInProgress"];
+
+/// Whether a condition is the kubelet's.
+#[must_use]
+pub fn is_own(condition: &PodCondition) -> bool {
+    let name = condition.r#type.as_str();
+    OWN_CONDITIONS.contains(&name) || RESIZE_CONDITIONS.contains(&name)
+}
 
 /// The status of the pod. `previous` is the last one that was made; times of transition are carried over from it.
 #[must_use]
@@ -140,8 +151,30 @@ fn conditions(
         .zip(verdicts)
         .map(|(name, verdict)| condition(name, verdict, snapshot.now, &previous.conditions))
         .collect();
-    all.extend(current.iter().filter(|c| !OWN_CONDITIONS.contains(&c.r#type.as_str())).cloned());
+    all.extend(current.iter().filter(|c| !is_own(c)).cloned());
+    all.extend(resize_conditions(snapshot, &previous.conditions));
     all
+}
+
+/// What has not become yet of the resources that the pod asks for.
+fn resize_conditions(snapshot: &PodSnapshot, previous: &[PodCondition]) -> Vec<PodCondition> {
+    let [pending, in_progress] = RESIZE_CONDITIONS;
+    let refused = snapshot.resize.pending.as_ref();
+    let refused = refused.map(|refusal| (pending, refusal.reason(), refusal.message()));
+    let failure = snapshot.resize.failure.as_ref();
+    let failure = failure.map_or(("", ""), |failure| (failure.reason.as_str(), failure.message.as_str()));
+    let working = resize::in_progress(snapshot).then_some((in_progress, failure.0, failure.1));
+    let generation = snapshot.pod.metadata.as_ref().map(|meta| meta.generation).unwrap_or_default();
+    refused
+        .into_iter()
+        .chain(working)
+        .map(|(name, reason, message)| PodCondition {
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            observed_generation: generation,
+            ..condition(name, Ok(""), snapshot.now, previous)
+        })
+        .collect()
 }
 
 /// True with a reason that may be empty, or false with reason and message.

@@ -4,6 +4,7 @@
 
 mod cni;
 mod node;
+mod resize;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::atomic::{AtomicBool, Ordering};

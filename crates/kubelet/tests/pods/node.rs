@@ -12,6 +12,7 @@ use gantry_api::core::v1::{ConfigMap, ContainerStatus, Pod, PodStatus, Secret, S
 use gantry_api::scalars::Time;
 use gantry_container_runtime::fake::FakeRuntime;
 use gantry_container_runtime::{ImageConfig, Runtime};
+use gantry_kubelet::allocations::{Allocations, Amounts};
 use gantry_kubelet::cgroups::Cgroups;
 use gantry_kubelet::cluster::{Cluster, Error, Followed, PodEvent, Severity, Subscription};
 use gantry_kubelet::container::config::PodNamespaces;
@@ -32,6 +33,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Everything happens in memory: what is not there after this time never comes.
 const LIMIT: Duration = Duration::from_secs(20);
+
+/// What pods can be given.
+const CAPACITY: Amounts = Amounts { cpu_milli: 2000, memory_bytes: 1 << 30 };
 
 /// The API, as far as a node sees it.
 #[derive(Default)]
@@ -289,6 +293,7 @@ impl Node {
             facts: NodeFacts { addresses: vec![IpAddr::from([10, 1, 0, 1])], ..NodeFacts::default() },
             metrics: Metrics::new().unwrap(),
             starts: Starts::default(),
+            allocations: Allocations::new(CAPACITY),
         };
         let pods = Pods::new(Arc::new(host));
         self.kubelet = Some(tokio::spawn(pods.run(CancellationToken::new())));

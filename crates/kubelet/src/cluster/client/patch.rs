@@ -3,7 +3,7 @@
 use gantry_api::core::v1::{PodCondition, PodStatus};
 use serde_json::{Map, Value, json};
 
-use crate::pod::status::OWN_CONDITIONS;
+use crate::pod::status::is_own;
 
 /// What a condition may lack in one state and have in another.
 const CONDITION_FIELDS: [&str; 2] = ["reason", "message"];
@@ -21,8 +21,13 @@ pub(super) fn status_patch(
             new.insert(key.clone(), Value::Null);
         }
     }
-    let own = status.conditions.iter().filter(|c| OWN_CONDITIONS.contains(&c.r#type.as_str()));
-    let conditions = own.map(condition).collect::<Result<Vec<_>, _>>()?;
+    let own = status.conditions.iter().filter(|condition| is_own(condition));
+    let mut conditions = own.map(condition).collect::<Result<Vec<_>, _>>()?;
+    for gone in previous.conditions.iter().filter(|condition| is_own(condition)) {
+        if !status.conditions.iter().any(|condition| condition.r#type == gone.r#type) {
+            conditions.push(json!({ "type": gone.r#type, "$patch": "delete" }));
+        }
+    }
     new.insert("conditions".to_owned(), Value::Array(conditions));
     Ok(json!({ "metadata": { "uid": uid }, "status": new }))
 }
@@ -67,8 +72,13 @@ mod tests {
 
     #[test]
     fn what_is_gone_is_removed_and_foreign_conditions_are_left_alone() {
-        let previous = PodStatus { phase: "Failed".into(), reason: "Evicted".into(), ..PodStatus::default() };
         let condition = |name: &str| PodCondition { r#type: name.into(), ..PodCondition::default() };
+        let previous = PodStatus {
+            phase: "Failed".into(),
+            reason: "Evicted".into(),
+            conditions: vec![condition("PodResizePending"), condition("PodScheduled")],
+            ..PodStatus::default()
+        };
         let status = PodStatus {
             phase: "Running".into(),
             conditions: vec![condition("Ready"), condition("PodScheduled")],
@@ -79,7 +89,8 @@ mod tests {
         assert_eq!(patch["status"]["phase"], "Running");
         assert_eq!(patch["status"]["reason"], Value::Null);
         assert!(patch["status"].as_object().unwrap().contains_key("reason"));
-        assert_eq!(patch["status"]["conditions"].as_array().unwrap().len(), 1);
+        assert_eq!(patch["status"]["conditions"].as_array().unwrap().len(), 2);
+        assert_eq!(patch["status"]["conditions"][1], json!({"type": "PodResizePending", "$patch": "delete"}));
         assert!(patch["status"]["conditions"][0].as_object().unwrap().contains_key("message"));
     }
 }

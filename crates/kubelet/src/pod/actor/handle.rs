@@ -20,7 +20,7 @@ const SOON: Duration = Duration::from_secs(1);
 const SOON_MAX: Duration = Duration::from_secs(30);
 
 /// What failed, with its count and its next attempt.
-fn failure(reason: &str, message: String, count: u32) -> Failure {
+pub(super) fn failure(reason: &str, message: String, count: u32) -> Failure {
     let at = Timestamp::now();
     let delay = if matches!(reason, "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull") {
         backoff(count)
@@ -52,7 +52,8 @@ impl Actor {
                     pod.metadata.clone().map(|meta| (meta.labels, meta.annotations))
                 };
                 let fields_changed = meta(&pod) != meta(&self.snapshot.pod);
-                self.snapshot.pod = pod;
+                self.desired = pod;
+                self.allocate();
                 if fields_changed {
                     self.refresh_volumes();
                 }
@@ -118,6 +119,10 @@ impl Actor {
         if let Some(latest) = latest.filter(|l| l.is_running() && was_running.as_ref() != Some(&l.id)) {
             record.health = records::assumed_health(&pod, &container, latest);
             record.failure = None;
+            // One that was there before this process was started with what the API shows that it has.
+            record
+                .applied
+                .get_or_insert_with(|| records::assumed_resources(&self.desired, &container, latest));
         }
         let fall_back = container.termination_message_policy == "FallbackToLogsOnError";
         let paths = &self.paths;
@@ -186,6 +191,9 @@ impl Actor {
                 Outcome::Started { container, id, result }
             }
             TaskKind::Stop { container } => Outcome::Stopped { container, end: End::Lost },
+            TaskKind::Resize { containers } => {
+                Outcome::Resized { containers, applied: Vec::new(), result: Err(message) }
+            }
             TaskKind::TearDown { purge } => Outcome::TornDown { purge, result: Err(message) },
             TaskKind::Status => return self.on_status_failed(&message),
             TaskKind::Delete => Outcome::Deleted(Err(crate::cluster::Error::Failed {
@@ -238,6 +246,9 @@ impl Actor {
                 if let Some(record) = self.snapshot.containers.get_mut(&container) {
                     record.work = None;
                 }
+            }
+            Outcome::Resized { containers, applied, result } => {
+                self.on_resized(&containers, applied, result);
             }
             Outcome::TornDown { purge, result } => self.on_torn_down(purge, result),
             Outcome::StatusWritten { status, result } => self.on_status_written(*status, result),
@@ -318,6 +329,7 @@ impl Actor {
                 }
                 self.snapshot.sandbox = Step::Absent;
                 self.snapshot.volumes = Step::Absent;
+                self.host.allocations.release(&self.uid());
                 if purge { TearDown::Purged } else { TearDown::Released }
             }
             Err(message) => {

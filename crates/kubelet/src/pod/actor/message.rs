@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use gantry_api::core::v1::{Pod, PodStatus};
+use gantry_api::core::v1::{Pod, PodStatus, ResourceRequirements};
 use gantry_container_runtime::ContainerStatus;
 use jiff::Timestamp;
 
@@ -40,6 +40,7 @@ pub(super) enum TaskKind {
     Refresh,
     Start { container: String, id: String },
     Stop { container: String },
+    Resize { containers: Vec<String> },
     TearDown { purge: bool },
     Status,
     Delete,
@@ -51,10 +52,29 @@ pub(super) enum Outcome {
     Sandbox(Result<Connected, Trouble>),
     Volumes(Result<BTreeMap<String, PathBuf>, Trouble>),
     Refreshed(Result<(), Trouble>),
-    Started { container: String, id: String, result: Result<ContainerStatus, StartTrouble> },
-    Stopped { container: String, end: End },
-    TornDown { purge: bool, result: Result<(), String> },
-    StatusWritten { status: Box<PodStatus>, result: Result<Arc<Pod>, cluster::Error> },
+    Started {
+        container: String,
+        id: String,
+        result: Result<ContainerStatus, StartTrouble>,
+    },
+    Stopped {
+        container: String,
+        end: End,
+    },
+    /// The containers that it was about, and what was brought to which.
+    Resized {
+        containers: Vec<String>,
+        applied: Vec<(String, ResourceRequirements)>,
+        result: Result<(), String>,
+    },
+    TornDown {
+        purge: bool,
+        result: Result<(), String>,
+    },
+    StatusWritten {
+        status: Box<PodStatus>,
+        result: Result<Arc<Pod>, cluster::Error>,
+    },
     Deleted(Result<(), cluster::Error>),
 }
 

@@ -13,6 +13,7 @@ use super::stop::{StopHandle, StopJob};
 use super::{Actor, Refresh, prepare, records, teardown};
 use crate::cluster::Severity;
 use crate::pod::decide::{Action, StopReason, probe, probes};
+use crate::pod::resize::{Change, change};
 use crate::pod::snapshot::{ProbeKind, Step, TearDown, Work, timestamp};
 use crate::probe::{Target, worker};
 
@@ -24,6 +25,7 @@ impl Actor {
             Action::SetUpVolumes => self.set_up_volumes(),
             Action::Start { container, attempt, crashes } => self.start(&container, attempt, crashes),
             Action::Stop { container, deadline, why } => self.stop(&container, deadline, why),
+            Action::Resize { containers } => self.resize(&containers),
             Action::CancelStarts => {
                 let news = !self.starting.is_cancelled();
                 self.starting.cancel();
@@ -87,6 +89,8 @@ impl Actor {
         let target = self.target(name);
         let record = self.snapshot.containers.entry(name.to_owned()).or_default();
         record.work = Some(Work::Starting);
+        let resized = change(&container, record) != Change::None;
+        record.applied = Some(container.resources.clone().unwrap_or_default());
         let newer = record.latest.as_ref().is_some_and(|latest| latest.attempt < attempt);
         let obsolete = record.previous.as_ref().filter(|_| newer).map(|old| (old.id.clone(), old.attempt));
         let job = StartJob {
@@ -99,8 +103,12 @@ impl Actor {
             target,
             volumes: self.volumes.clone(),
             obsolete,
+            resized,
             mailbox: self.mailbox.clone(),
         };
+        if resized {
+            self.observe_resize();
+        }
         let (container, id) = (name.to_owned(), job.id.clone());
         self.ids.insert(id.clone());
         let kind = TaskKind::Start { container: container.clone(), id: id.clone() };
@@ -136,6 +144,7 @@ impl Actor {
                 let kind = kind.as_str().to_lowercase();
                 format!("Container {name} failed {kind} probe, will be restarted")
             }
+            StopReason::Resized => format!("Container {name} resize requires restart"),
             StopReason::Changed => format!("Container {name} definition changed, will be restarted"),
         };
         self.host.cluster.event(&self.snapshot.pod, Some(name), Severity::Normal, "Killing", &text);

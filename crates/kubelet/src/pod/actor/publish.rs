@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gantry_api::core::v1::{ContainerStatus, Pod, PodStatus};
+use gantry_api::core::v1::{ContainerStatus, Pod, PodCondition, PodStatus};
 use jiff::Timestamp;
 
 use super::Actor;
 use super::message::{Outcome, TaskKind};
 use crate::cluster;
 use crate::pod::snapshot::after;
-use crate::pod::status::status;
+use crate::pod::status::{RESIZE_CONDITIONS, status};
 
 /// The first retry of a failed write; each further one doubles it.
 const RETRY: Duration = Duration::from_millis(100);
@@ -156,7 +156,12 @@ fn same(new: &PodStatus, known: &PodStatus, deleted: bool) -> bool {
                 && other.message == condition.message
         })
     });
+    let lost = |condition: &&PodCondition| {
+        RESIZE_CONDITIONS.contains(&condition.r#type.as_str())
+            && !new.conditions.iter().any(|other| other.r#type == condition.r#type)
+    };
     conditions
+        && !known.conditions.iter().any(|condition| lost(&condition))
         && new.phase == known.phase
         && new.reason == known.reason
         && new.message == known.message

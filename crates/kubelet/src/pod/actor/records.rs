@@ -1,6 +1,6 @@
 //! Keeping the snapshot's records in step with what the runtime says.
 
-use gantry_api::core::v1::{Container, ContainerStatus as ApiStatus, Pod};
+use gantry_api::core::v1::{Container, ContainerStatus as ApiStatus, Pod, ResourceRequirements};
 use gantry_container_runtime::{ContainerState, ContainerStatus};
 
 use crate::identity::{Identity, TERMINATION_LOG};
@@ -71,6 +71,19 @@ pub(super) fn assumed_health(pod: &Pod, container: &Container, instance: &Instan
     let started = container.startup_probe.is_none() || known.is_some_and(|s| s.started == Some(true));
     let ready = started && (container.readiness_probe.is_none() || known.is_some_and(|status| status.ready));
     Health { started, ready, failed: None }
+}
+
+/// The resources that an instance is assumed to run with: what the API shows of it, or else what it was given.
+pub(super) fn assumed_resources(
+    pod: &Pod,
+    container: &Container,
+    instance: &Instance,
+) -> ResourceRequirements {
+    let known = pod.status.iter().flat_map(|s| s.container_statuses.iter().chain(&s.init_container_statuses));
+    let mut same =
+        known.filter(|status| status.name == container.name && status.container_id.ends_with(&instance.id));
+    let shown = same.find_map(|status| status.resources.clone());
+    shown.or_else(|| container.resources.clone()).unwrap_or_default()
 }
 
 /// Where an instance leaves its last words.

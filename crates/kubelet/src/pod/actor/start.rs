@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gantry_api::core::v1::{Container, Secret};
+use gantry_api::core::v1::{Container, PodSpec, Secret};
 use gantry_container_runtime::{
     ContainerState, ContainerStatus, Error as RuntimeError, ImageInfo, RegistryAuth,
 };
@@ -18,6 +18,7 @@ use crate::container::config::{Ingredients, container_config};
 use crate::container::env::{Objects, environment};
 use crate::container::hook;
 use crate::container::image::PullPolicy;
+use crate::container::resources::pod_resources;
 use crate::credentials;
 use crate::identity::Identity;
 use crate::probe::Target;
@@ -45,6 +46,8 @@ pub(super) struct StartJob {
     pub(super) volumes: BTreeMap<String, PathBuf>,
     /// An instance that is so old that nobody asks for it any more.
     pub(super) obsolete: Option<(String, u32)>,
+    /// Whether it gets other resources than the instance before it, and the pod with it.
+    pub(super) resized: bool,
     pub(super) mailbox: mpsc::Sender<Message>,
 }
 
@@ -293,6 +296,9 @@ impl StartJob {
         let config =
             container_config(pod, &self.container, ingredients).map_err(|error| config_error(&error))?;
         self.make_files(&config, termination_log).await.map_err(|text| config_error(&text))?;
+        if self.resized {
+            self.limit_pod(spec, identity.pod_uid.clone()).await.map_err(|text| config_error(&text))?;
+        }
         match host.runtime.create_container(config).await {
             Ok(()) => {}
             Err(error) => {
@@ -303,6 +309,15 @@ impl StartJob {
         }
         self.event(Severity::Normal, "Created", &format!("Container {} created", self.container.name));
         Ok(())
+    }
+
+    /// Gives the pod the limits that follow from those of its containers.
+    async fn limit_pod(&self, spec: PodSpec, uid: String) -> Result<(), String> {
+        let host = Arc::clone(&self.job.host);
+        let work =
+            tokio::task::spawn_blocking(move || host.cgroups.change(&spec, &uid, &pod_resources(&spec)));
+        let outcome = work.await.map_err(|error| error.to_string())?;
+        outcome.map_err(|error| format!("cgroup of the pod: {error}"))
     }
 
     /// The termination log has to be there to be mounted, and so do sub-paths.

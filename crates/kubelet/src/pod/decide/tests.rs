@@ -38,6 +38,7 @@ fn snapshot(spec: &str) -> PodSnapshot {
         host_addresses: Vec::new(),
         started_at: at(NOW - 100),
         containers: BTreeMap::new(),
+        resize: Default::default(),
         status_sent: true,
     }
 }
@@ -102,6 +103,7 @@ fn shown(snapshot: &PodSnapshot) -> Vec<String> {
             Action::Stop { container, deadline, why } => {
                 format!("stop {container}@{} {why:?}", deadline.as_second())
             }
+            Action::Resize { containers } => format!("resize {}", containers.join(" ")),
             Action::CancelStarts => "cancel".to_owned(),
             Action::TearDown { purge } => format!("teardown purge={purge}"),
             Action::DeleteObject => "delete".to_owned(),
@@ -372,4 +374,35 @@ fn probes_run_when_they_ought_to() {
     assert_eq!(kinds(&up().deleted(NOW)), [ProbeKind::Readiness]);
     assert!(kinds(&up().change("c", |c| c.work = Some(Work::Starting))).is_empty());
     assert!(kinds(&snapshot(spec)).is_empty());
+}
+
+#[test]
+fn resources_are_brought_to_what_runs() {
+    let spec = r#"{"containers":[
+        {"name":"a","image":"i","resources":{"requests":{"cpu":"2"}}},
+        {"name":"b","image":"i","resources":{"requests":{"cpu":"2"}},
+            "resizePolicy":[{"resourceName":"cpu","restartPolicy":"RestartContainer"}]},
+        {"name":"c","image":"i","resources":{"requests":{"cpu":"2"}}}]}"#;
+    let applied = |cpu: &str| {
+        let resources = serde_json::from_str(&format!(r#"{{"requests":{{"cpu":"{cpu}"}}}}"#)).unwrap();
+        move |record: &mut ContainerRecord| record.applied = Some(resources)
+    };
+    let all = snapshot(spec)
+        .with("a", instance(0, 0, running()))
+        .with("b", instance(0, 0, running()))
+        .with("c", instance(0, 0, running()));
+    let mut all = all.change("a", applied("1")).change("b", applied("1")).change("c", applied("2"));
+    assert_eq!(shown(&all), ["stop b@10030 Resized", "resize a"]);
+    all.resize.failure = Some(Failure {
+        reason: "Error".into(),
+        message: String::new(),
+        at: at(NOW),
+        retry_at: at(NOW + 3),
+        count: 1,
+    });
+    assert_eq!(shown(&all), ["stop b@10030 Resized", "wake 10003"]);
+    let busy = all.change("a", |record| record.work = Some(Work::Resizing));
+    let busy = busy.change("b", |record| record.work = Some(Work::Stopping(at(NOW + 30))));
+    assert_eq!(shown(&busy), [""; 0]);
+    assert_eq!(shown(&busy.deleted(NOW + 5))[..1], ["stop a@10005 Deleted"]);
 }
