@@ -7,6 +7,7 @@ use serde::Deserialize;
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ControllerManagerConfiguration {
+    controllers: Option<Scalar>,
     root_ca_file: Option<Scalar>,
     cluster_cidr: Option<Scalar>,
     allocate_node_cidrs: Option<Scalar>,
@@ -38,6 +39,7 @@ impl Kind for ControllerManagerConfiguration {
 impl Flags for ControllerManagerConfiguration {
     fn flags(self) -> Vec<(&'static str, Option<Scalar>)> {
         vec![
+            ("controllers", self.controllers),
             ("root-ca-file", self.root_ca_file),
             ("cluster-cidr", self.cluster_cidr),
             ("allocate-node-cidrs", self.allocate_node_cidrs),

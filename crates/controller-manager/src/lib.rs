@@ -6,9 +6,12 @@
 //! What a controller writes is noted in the informer at once, so that its next decision sees its own writes; no
 //! controller counts what it expects to see.
 
+pub mod bootstrapsigner;
+mod bootstraptoken;
 pub mod clusterroleaggregation;
 mod config;
 mod context;
+mod controllers;
 pub mod deployment;
 pub mod disruption;
 mod each_namespace;
@@ -28,6 +31,8 @@ pub mod replicaset;
 pub mod resourcequota;
 pub mod rootca;
 pub mod serviceaccount;
+pub mod servicecidrs;
+pub mod tokencleaner;
 pub mod volumeprotection;
 
 pub use context::{Context, Error};

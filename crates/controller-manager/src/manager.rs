@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::{
-    Context, Options, clusterroleaggregation, deployment, disruption, endpoints, endpointslice,
-    garbagecollector, namespace, nodeipam, nodelifecycle, podgc, replicaset, resourcequota, rootca,
-    serviceaccount, volumeprotection,
+    Context, Options, bootstrapsigner, clusterroleaggregation, controllers, deployment, disruption,
+    endpoints, endpointslice, garbagecollector, namespace, nodeipam, nodelifecycle, podgc, replicaset,
+    resourcequota, rootca, serviceaccount, servicecidrs, tokencleaner, volumeprotection,
 };
 
 /// The health port.
@@ -121,23 +121,29 @@ impl Manager {
 
 /// Runs all controllers until the context's end.
 async fn control(context: &Context) {
-    let controllers: Vec<BoxFuture<'_, ()>> = vec![
-        Box::pin(deployment::run(context)),
-        Box::pin(replicaset::run(context)),
-        Box::pin(endpointslice::run(context)),
-        Box::pin(endpoints::run(context)),
-        Box::pin(nodeipam::run(context)),
-        Box::pin(nodelifecycle::run(context)),
-        Box::pin(garbagecollector::run(context)),
-        Box::pin(namespace::run(context)),
-        Box::pin(podgc::run(context)),
-        Box::pin(resourcequota::run(context)),
-        Box::pin(volumeprotection::run(context)),
-        Box::pin(disruption::run(context)),
-        Box::pin(clusterroleaggregation::run(context)),
-        Box::pin(serviceaccount::run(context)),
-        Box::pin(rootca::run(context)),
+    let all: Vec<(&str, BoxFuture<'_, ()>)> = vec![
+        ("deployment-controller", Box::pin(deployment::run(context))),
+        ("replicaset-controller", Box::pin(replicaset::run(context))),
+        ("endpointslice-controller", Box::pin(endpointslice::run(context))),
+        ("endpoints-controller", Box::pin(endpoints::run(context))),
+        ("node-ipam-controller", Box::pin(nodeipam::run(context))),
+        ("node-lifecycle-controller", Box::pin(nodelifecycle::run(context))),
+        ("garbage-collector-controller", Box::pin(garbagecollector::run(context))),
+        ("namespace-controller", Box::pin(namespace::run(context))),
+        ("pod-garbage-collector-controller", Box::pin(podgc::run(context))),
+        ("resourcequota-controller", Box::pin(resourcequota::run(context))),
+        ("persistentvolumeclaim-protection-controller", Box::pin(volumeprotection::run(context))),
+        ("disruption-controller", Box::pin(disruption::run(context))),
+        ("clusterrole-aggregation-controller", Box::pin(clusterroleaggregation::run(context))),
+        ("serviceaccount-controller", Box::pin(serviceaccount::run(context))),
+        ("service-cidr-controller", Box::pin(servicecidrs::run(context))),
+        ("root-ca-certificate-publisher-controller", Box::pin(rootca::run(context))),
+        ("token-cleaner-controller", Box::pin(tokencleaner::run(context))),
+        ("bootstrap-signer-controller", Box::pin(bootstrapsigner::run(context))),
     ];
+    let chosen = |name| controllers::runs(&context.options.controllers, name);
+    let controllers: Vec<_> =
+        all.into_iter().filter(|(name, _)| chosen(name)).map(|(_, controller)| controller).collect();
     info!(controllers = controllers.len(), "controllers started");
     join_all(controllers).await;
 }

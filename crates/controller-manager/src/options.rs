@@ -9,6 +9,7 @@ use gantry_telemetry::{CommonFlags, config};
 use ipnet::Ipv4Net;
 
 use crate::config::ControllerManagerConfiguration;
+use crate::controllers;
 
 /// The controllers that drive the cluster towards its desired state.
 #[derive(Debug, Clone, Parser)]
@@ -21,6 +22,11 @@ pub struct Options {
     /// The API server, and the credentials for it.
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: PathBuf,
+
+    /// The controllers that run: * for those that run by default, NAME for one more, -NAME for one less.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', default_value = "*", value_parser = controllers::parse)]
+    #[arg(allow_hyphen_values = true)]
+    pub controllers: Vec<String>,
 
     /// The authority that pods verify the API server with (PEM); by default the kubeconfig's.
     #[arg(long, value_name = "FILE")]

@@ -7,6 +7,7 @@ mod collection;
 mod custom;
 mod disruption;
 mod failover;
+mod joining;
 mod nodes;
 mod pki;
 mod pretence;
