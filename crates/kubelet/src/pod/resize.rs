@@ -151,7 +151,7 @@ pub fn change(container: &Container, record: &ContainerRecord) -> Change {
             .iter()
             .any(|p| p.resource_name == **name && p.restart_policy == "RestartContainer")
     };
-    match (changed.is_empty(), changed.iter().any(|name| restarts(name))) {
+    match (changed.is_empty(), changed.iter().any(restarts)) {
         (true, _) => Change::None,
         (false, true) => Change::Restart,
         (false, false) => Change::Update,
