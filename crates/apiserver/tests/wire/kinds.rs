@@ -71,9 +71,10 @@ fn spec(object: &Value) -> Value {
 }
 
 /// The object once the server has said what it says by itself: of a definition, that it is established; of a schema of
-/// flows, whether its level is there.
+/// flows, whether its level is there; of a service of the API, whether it can be asked.
 async fn settled(server: &Server, path: &str, made: Value) -> Value {
-    if made["kind"] != "CustomResourceDefinition" && made["kind"] != "FlowSchema" {
+    let judged = ["CustomResourceDefinition", "FlowSchema", "APIService"];
+    if !judged.iter().any(|kind| made["kind"] == *kind) {
         return made;
     }
     let established = async {
