@@ -9,7 +9,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is a test's report")]
 
 mod cluster;
+mod kubectl;
 mod load;
 
 pub use cluster::{Output, TestCluster, bin_dir, eventually};
+pub use kubectl::{Kubectl, has};
 pub use load::{Load, Outcome};

@@ -2,25 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is a test's report, in its helpers, too")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use gantry_tests::{Output, TestCluster};
-
-/// The kubectl of `GANTRY_KUBECTL`, else that of `PATH`.
-fn kubectl() -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os("GANTRY_KUBECTL") {
-        return Some(path.into());
-    }
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join("kubectl")).find(|file| file.is_file())
-}
+use gantry_tests::{Kubectl, Output, TestCluster};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kubectl_works_as_on_kubernetes() {
-    let Some(kubectl) = kubectl() else {
-        println!("skipped: no kubectl in PATH, and GANTRY_KUBECTL is not set");
-        return;
-    };
+    let Some(kubectl) = Kubectl::program() else { return };
     let test = TestCluster::start(1).await;
     let run = async |args: &[&str]| -> Output { test.run(&kubectl, args, "").await };
     let said = async |args: &[&str]| -> String { run(args).await.success() };
@@ -65,10 +53,7 @@ async fn kubectl_works_as_on_kubernetes() {
 /// Apply by the server: owners, conflicts, and the way to it from `kubectl apply` without the server.
 #[tokio::test(flavor = "multi_thread")]
 async fn kubectl_applies_by_the_server() {
-    let Some(kubectl) = kubectl() else {
-        println!("skipped: no kubectl in PATH, and GANTRY_KUBECTL is not set");
-        return;
-    };
+    let Some(kubectl) = Kubectl::program() else { return };
     let test = TestCluster::start(1).await;
     let map = |name: &str, value: &str| {
         format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  key: {value}\n")

@@ -2,26 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is a test's report, in its helpers, too")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use gantry_tests::{Output, TestCluster};
+use gantry_tests::{Kubectl, Output, TestCluster};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// The kubectl of `GANTRY_KUBECTL`, else that of `PATH`.
-fn kubectl() -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os("GANTRY_KUBECTL") {
-        return Some(path.into());
-    }
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join("kubectl")).find(|file| file.is_file())
-}
 
 fn begin(test: &TestCluster, kubectl: &Path, args: &[&str], env: &[(&str, &str)]) -> Child {
     Command::new(kubectl)
@@ -64,10 +55,7 @@ async fn get(port: u16) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kubectl_reaches_into_pods() {
-    let Some(kubectl) = kubectl() else {
-        println!("skipped: no kubectl in PATH, and GANTRY_KUBECTL is not set");
-        return;
-    };
+    let Some(kubectl) = Kubectl::program() else { return };
     let test = TestCluster::start(1).await;
     let said = async |args: &[&str]| -> String { test.run(&kubectl, args, "").await.success() };
     test.apply_example("web.yaml").await;
@@ -135,10 +123,7 @@ async fn kubectl_reaches_into_pods() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kubectl_drains_a_node() {
-    let Some(kubectl) = kubectl() else {
-        println!("skipped: no kubectl in PATH, and GANTRY_KUBECTL is not set");
-        return;
-    };
+    let Some(kubectl) = Kubectl::program() else { return };
     let test = TestCluster::start(2).await;
     let run = async |args: &[&str]| -> Output { test.run(&kubectl, args, "").await };
     let said = async |args: &[&str]| -> String { run(args).await.success() };
