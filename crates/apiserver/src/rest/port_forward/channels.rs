@@ -36,7 +36,7 @@ pub(super) fn check(ports: &[u16]) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Serves one connection to each port until the client leaves.
+/// Serves one connection to each port until all have ended or the client leaves.
 pub(super) async fn run(pod: Pod, ports: &[u16], protocol: &str, socket: Socket, stop: CancellationToken) {
     let base64 = protocol == "v4.base64.channel.k8s.io";
     let (mut sink, mut stream) = socket.split();
@@ -52,9 +52,10 @@ pub(super) async fn run(pod: Pod, ports: &[u16], protocol: &str, socket: Socket,
     let output = async {
         let mut pings = pings();
         loop {
-            // When all connections have ended, the client may not know yet.
             let message = tokio::select! {
-                Some((channel, data)) = queue.recv() => {
+                piece = queue.recv() => {
+                    // All connections have ended, and all that they said is sent: the client learns it by the end.
+                    let Some((channel, data)) = piece else { return };
                     idle.touch();
                     encode(base64, channel, &data)
                 }
