@@ -80,7 +80,7 @@ impl Patch {
     pub fn apply_to_message(&self, mut value: Value, message: &str) -> Result<Value, ApiError> {
         match &self.form {
             Form::Json(operations) => {
-                json_patch::patch(&mut value, operations).map_err(|error| unprocessable(&error))?;
+                operate(&mut value, operations)?;
                 Ok(value)
             }
             Form::Merge(document) => {
@@ -93,6 +93,29 @@ impl Patch {
             }
         }
     }
+}
+
+/// Carries out operations, one after the other.
+fn operate(value: &mut Value, operations: &[json_patch::PatchOperation]) -> Result<(), ApiError> {
+    for (i, operation) in operations.iter().enumerate() {
+        // What is not there is as good as null: so clients make sure that nobody has made it before them.
+        if let json_patch::PatchOperation::Test(test) = operation
+            && test.value.is_null()
+            && is_open(value, test.path.as_str())
+        {
+            continue;
+        }
+        json_patch::patch(value, std::slice::from_ref(operation)).map_err(|error| {
+            unprocessable(&format_args!("operation '/{i}' failed at path '{}': {}", error.path, error.kind))
+        })?;
+    }
+    Ok(())
+}
+
+/// Whether nothing is at a pointer, in an object that is there.
+fn is_open(value: &Value, pointer: &str) -> bool {
+    let parent = pointer.rsplit_once('/').and_then(|(parent, _)| value.pointer(parent));
+    parent.is_some_and(Value::is_object) && value.pointer(pointer).is_none()
 }
 
 /// Where an operation looks, and where it writes.
@@ -124,7 +147,7 @@ fn object(value: Value) -> Result<Value, ApiError> {
 }
 
 /// The patch is well-formed, but not for this object.
-fn unprocessable(error: &dyn std::error::Error) -> ApiError {
+fn unprocessable(error: &dyn std::fmt::Display) -> ApiError {
     ApiError::new(
         Reason::Invalid,
         format!("the server rejected our request due to an error in our request: {error}"),
@@ -133,11 +156,26 @@ fn unprocessable(error: &dyn std::error::Error) -> ApiError {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn tops(patch_type: PatchType, patch: &str) -> Option<Vec<String>> {
         let patch = Patch::parse(patch_type, patch.as_bytes()).unwrap();
         patch.tops().map(|tops| tops.into_iter().map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn what_is_missing_is_null_to_a_test() {
+        let make = r#"[{"op": "test", "path": "/metadata/finalizers", "value": null},
+            {"op": "add", "path": "/metadata/finalizers", "value": ["a"]}]"#;
+        let make = Patch::parse(PatchType::Json, make.as_bytes()).unwrap();
+        let made = make.apply_to_message(json!({"metadata": {}}), "").unwrap();
+        assert_eq!(made, json!({"metadata": {"finalizers": ["a"]}}));
+        for other in [json!({"metadata": {"finalizers": ["b"]}}), json!({})] {
+            let error = make.apply_to_message(other, "").unwrap_err().to_string();
+            assert!(error.contains("operation '/0' failed at path '/metadata/finalizers'"), "{error}");
+        }
     }
 
     #[test]
