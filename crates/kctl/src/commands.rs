@@ -16,6 +16,7 @@ pub mod scale;
 pub mod supervise;
 pub mod up;
 pub mod version;
+pub mod wait;
 pub mod why;
 
 use std::process::ExitCode;
@@ -47,6 +48,8 @@ pub enum Command {
     Logs(logs::Args),
     /// Run a command in a container
     Exec(exec::Args),
+    /// Wait until objects are as wanted
+    Wait(wait::Args),
     /// Set how many pods something runs
     Scale(scale::Args),
     /// Follow and steer the rollout of a Deployment
@@ -75,6 +78,7 @@ impl Command {
             Self::Delete(args) => delete::run(args),
             Self::Logs(args) => logs::run(args),
             Self::Exec(args) => exec::run(args),
+            Self::Wait(args) => wait::run(args),
             Self::Scale(args) => scale::run(args),
             Self::Rollout(args) => rollout::run(args),
             Self::ApiResources(args) => api_resources::run(args),

@@ -3,10 +3,12 @@
 //! Each subcommand is a module of [`commands`]; this file parses the command line, runs the command and turns its
 //! error into a line on stderr and an exit code: 0 done, 1 failed, 2 the command line is wrong.
 
+pub mod catalog;
 pub mod commands;
 pub mod manifest;
 pub mod names;
 pub mod output;
+pub mod path;
 pub mod rollout;
 pub mod session;
 mod terminal;

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use gantry_api::{Kind, Object, registry, schema, yaml};
+use gantry_api::{Kind, Object, custom, schema, yaml};
 use serde_json::Value;
+
+use crate::catalog::Catalog;
 
 /// The annotation that remembers what was applied last.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -57,30 +59,86 @@ pub struct Manifest {
     pub object: Box<dyn Object>,
 }
 
+/// A document of a file.
+#[derive(Debug)]
+pub struct Document {
+    source: String,
+    text: Vec<u8>,
+    value: Value,
+    /// The `apiVersion`.
+    pub api_version: String,
+    /// The `kind`.
+    pub kind: String,
+}
+
+impl Document {
+    /// Its kind, where it is known.
+    #[must_use]
+    pub(crate) fn kind_in(&self, catalog: &Catalog) -> Option<&'static Kind> {
+        catalog.by_kind(&self.api_version, &self.kind)
+    }
+
+    /// Whether it defines a custom resource of which `other` is an object.
+    #[must_use]
+    pub fn defines(&self, other: &Self) -> bool {
+        let (group, version) = other.api_version.split_once('/').unwrap_or_default();
+        let text = |pointer: &str| self.value.pointer(pointer).and_then(Value::as_str);
+        let versions = self.value.pointer("/spec/versions").and_then(Value::as_array);
+        self.kind == "CustomResourceDefinition"
+            && text("/spec/group") == Some(group)
+            && text("/spec/names/kind") == Some(&other.kind)
+            && versions.into_iter().flatten().any(|one| one["name"] == version)
+    }
+}
+
 impl Files {
-    /// Reads all manifests.
+    /// Reads all documents.
     ///
     /// # Errors
-    /// Where a file cannot be read, is no YAML or JSON, or describes no known object.
-    pub fn read(&self) -> anyhow::Result<Vec<Manifest>> {
+    /// Where a file cannot be read, is no YAML or JSON, or a document does not say of which kind it is.
+    pub fn documents(&self) -> anyhow::Result<Vec<Document>> {
         if self.filenames.is_empty() {
             bail!("name the manifests with -f");
         }
-        let mut manifests = Vec::new();
+        let mut documents = Vec::new();
         for path in &self.filenames {
             for file in self.expand(path)? {
                 let (source, text) = read(&file)?;
                 for document in
                     yaml::documents(&text, &yaml::Limits::default()).with_context(|| source.clone())?
                 {
-                    self.parse(&source, &document, &mut manifests)?;
+                    split(&source, document, &mut documents)?;
                 }
             }
         }
-        if manifests.is_empty() {
+        if documents.is_empty() {
             bail!("the files contain no object");
         }
-        Ok(manifests)
+        Ok(documents)
+    }
+
+    /// The objects that documents describe.
+    ///
+    /// # Errors
+    /// Where one describes no object of the catalog's kinds.
+    pub(crate) fn manifests(
+        &self,
+        documents: Vec<Document>,
+        catalog: &Catalog,
+    ) -> anyhow::Result<Vec<Manifest>> {
+        documents.into_iter().map(|document| self.manifest(document, catalog)).collect()
+    }
+
+    fn manifest(&self, document: Document, catalog: &Catalog) -> anyhow::Result<Manifest> {
+        let Document { source, text, value, api_version, kind } = document;
+        let Some(kind) = catalog.by_kind(&api_version, &kind) else {
+            bail!(
+                "{source}: no matches for kind {kind:?} in version {api_version:?}; a custom resource must be defined first"
+            );
+        };
+        self.check(&source, kind, &text)?;
+        let object = kind.decode_json(&text).with_context(|| source.clone())?;
+        Ok(Manifest { source, kind, value, object })
     }
 
     fn expand(&self, path: &Path) -> anyhow::Result<Vec<PathBuf>> {
@@ -105,39 +163,17 @@ impl Files {
         Ok(files)
     }
 
-    fn parse(&self, source: &str, document: &[u8], manifests: &mut Vec<Manifest>) -> anyhow::Result<()> {
-        let value: Value = serde_json::from_slice(document).with_context(|| source.to_owned())?;
-        if value.is_null() {
-            return Ok(());
-        }
-        let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let (api_version, kind) = (text("apiVersion"), text("kind"));
-        if kind.is_empty() || api_version.is_empty() {
-            let missing = if kind.is_empty() { "kind" } else { "apiVersion" };
-            bail!("{source}: {missing}: Required value: every object names its apiVersion and kind");
-        }
-        if kind == "List" && api_version == "v1" {
-            for item in value.get("items").and_then(Value::as_array).into_iter().flatten() {
-                self.parse(source, &serde_json::to_vec(item)?, manifests)?;
-            }
-            return Ok(());
-        }
-        let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
-        let Some(kind) = registry::by_kind(group, version, &kind) else {
-            bail!("{source}: no matches for kind {kind:?} in version {api_version:?}");
-        };
-        self.check(source, kind, document)?;
-        let object = kind.decode_json(document).with_context(|| source.to_owned())?;
-        manifests.push(Manifest { source: source.to_owned(), kind, value, object });
-        Ok(())
-    }
-
     fn check(&self, source: &str, kind: &Kind, document: &[u8]) -> anyhow::Result<()> {
-        let report = schema::check::json(kind.message, document).with_context(|| source.to_owned())?;
-        let mut problems: Vec<String> = report.types.iter().map(ToString::to_string).collect();
+        let (mut problems, strict) = if kind.is_custom() {
+            // Its schema is the server's to know.
+            (Vec::new(), custom::duplicates(document).with_context(|| source.to_owned())?)
+        } else {
+            let report = schema::check::json(kind.message, document).with_context(|| source.to_owned())?;
+            (report.types.iter().map(ToString::to_string).collect(), report.strict)
+        };
         match self.validate {
-            Validation::Strict => problems.extend(report.strict),
-            Validation::Warn => report.strict.iter().for_each(|problem| eprintln!("Warning: {problem}")),
+            Validation::Strict => problems.extend(strict),
+            Validation::Warn => strict.iter().for_each(|problem| eprintln!("Warning: {problem}")),
             Validation::Ignore => {}
         }
         if !problems.is_empty() {
@@ -145,6 +181,28 @@ impl Files {
         }
         Ok(())
     }
+}
+
+/// Takes a document apart into those of single objects.
+fn split(source: &str, text: Vec<u8>, documents: &mut Vec<Document>) -> anyhow::Result<()> {
+    let value: Value = serde_json::from_slice(&text).with_context(|| source.to_owned())?;
+    if value.is_null() {
+        return Ok(());
+    }
+    let field = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (api_version, kind) = (field("apiVersion"), field("kind"));
+    if kind.is_empty() || api_version.is_empty() {
+        let missing = if kind.is_empty() { "kind" } else { "apiVersion" };
+        bail!("{source}: {missing}: Required value: every object names its apiVersion and kind");
+    }
+    if kind == "List" && api_version == "v1" {
+        for item in value.get("items").and_then(Value::as_array).into_iter().flatten() {
+            split(source, serde_json::to_vec(item)?, documents)?;
+        }
+        return Ok(());
+    }
+    documents.push(Document { source: source.to_owned(), text, value, api_version, kind });
+    Ok(())
 }
 
 fn read(path: &Path) -> anyhow::Result<(String, String)> {
@@ -167,13 +225,14 @@ fn read(path: &Path) -> anyhow::Result<(String, String)> {
 mod tests {
     use std::io::Write;
 
-    use super::{Files, Validation};
+    use super::{Catalog, Files, Validation};
 
     fn parse(text: &str, validate: Validation) -> Result<Vec<super::Manifest>, String> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
         let files = Files { filenames: vec![file.path().to_owned()], recursive: false, validate };
-        files.read().map_err(|error| format!("{error:#}"))
+        let documents = files.documents().map_err(|error| format!("{error:#}"))?;
+        files.manifests(documents, &Catalog::builtin()).map_err(|error| format!("{error:#}"))
     }
 
     #[test]
@@ -200,6 +259,20 @@ mod tests {
                 .contains("no matches for kind")
         );
         assert!(parse("", Validation::Strict).is_err());
+    }
+
+    #[test]
+    fn definitions_are_known_to_those_that_they_define() {
+        let definition = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nspec:\n  group: \
+                          example.com\n  names: {kind: Widget}\n  versions: [{name: v1}, {name: v2}]\n";
+        let widget = |version: &str| format!("---\napiVersion: example.com/{version}\nkind: Widget\n");
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all([definition, &widget("v2"), &widget("v3")].concat().as_bytes()).unwrap();
+        let files = Files { filenames: vec![file.path().to_owned()], ..Files::default() };
+        let documents = files.documents().unwrap();
+        assert!(documents[0].defines(&documents[1]) && !documents[0].defines(&documents[2]));
+        let error = files.manifests(documents, &Catalog::builtin()).unwrap_err().to_string();
+        assert!(error.contains("no matches for kind \"Widget\" in version \"example.com/v2\""), "{error}");
     }
 
     #[test]

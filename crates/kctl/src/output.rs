@@ -90,10 +90,43 @@ impl Table {
         Self { columns, widths: vec![0; names.len()], names, with_namespace, with_headers }
     }
 
+    /// A table with the columns of one that a server made (a `meta.v1` Table), for kinds whose columns it alone knows.
+    #[must_use]
+    pub fn served(table: &Value, wide: bool, with_namespace: bool, with_headers: bool) -> Self {
+        let definitions = table["columnDefinitions"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let columns: Vec<usize> = (0..definitions.len())
+            .filter(|i| wide || definitions[*i]["priority"].as_i64().unwrap_or(0) == 0)
+            .collect();
+        let own = columns.iter().map(|i| definitions[*i]["name"].as_str().unwrap_or_default().to_uppercase());
+        let names: Vec<String> =
+            with_namespace.then(|| "NAMESPACE".to_owned()).into_iter().chain(own).collect();
+        Self { columns, widths: vec![0; names.len()], names, with_namespace, with_headers }
+    }
+
     /// The lines of these objects, with the headings before the first ones.
     #[must_use]
     pub fn rows(&mut self, objects: &[&dyn Object], now: jiff::Timestamp) -> String {
-        let cells: Vec<Vec<String>> = objects.iter().map(|object| self.cells(*object, now)).collect();
+        let cells = objects.iter().map(|object| {
+            let all = object.strategy().cells(now);
+            self.cells(&all, &object.meta().namespace)
+        });
+        let cells = cells.collect();
+        self.lines(cells)
+    }
+
+    /// The lines of a table that a server made, with the headings before the first ones.
+    #[must_use]
+    pub fn served_rows(&mut self, table: &Value) -> String {
+        let rows = table["rows"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let cells = rows.iter().map(|row| {
+            let all = row["cells"].as_array().map(Vec::as_slice).unwrap_or_default();
+            self.cells(all, row["object"]["metadata"]["namespace"].as_str().unwrap_or_default())
+        });
+        let cells = cells.collect();
+        self.lines(cells)
+    }
+
+    fn lines(&mut self, cells: Vec<Vec<String>>) -> String {
         let first = self.widths.iter().all(|width| *width == 0);
         if first {
             let names = (self.with_headers).then_some(&self.names);
@@ -113,14 +146,13 @@ impl Table {
         out
     }
 
-    fn cells(&self, object: &dyn Object, now: jiff::Timestamp) -> Vec<String> {
-        let all = object.strategy().cells(now);
+    fn cells(&self, all: &[Value], namespace: &str) -> Vec<String> {
         let own = self.columns.iter().map(|i| match all.get(*i) {
             Some(Value::String(text)) => text.clone(),
             Some(Value::Null) | None => "<none>".to_owned(),
             Some(other) => other.to_string(),
         });
-        let namespace = self.with_namespace.then(|| object.meta().namespace.clone());
+        let namespace = self.with_namespace.then(|| namespace.to_owned());
         namespace.into_iter().chain(own).collect()
     }
 
@@ -165,6 +197,19 @@ mod tests {
         let two = text(&[object("a"), object("b")], Output::Yaml, false).unwrap();
         assert!(two.contains("kind: List"), "{two}");
         assert_eq!(text(&[object("a")], Output::Name, false).unwrap(), "configmap/a\n");
+    }
+
+    #[test]
+    fn tables_of_a_server_are_printed_as_their_own() {
+        let row = |name: &str, size: u8| serde_json::json!({"cells": [name, size, null], "object": {"metadata": {"namespace": "here"}}});
+        let served = serde_json::json!({
+            "columnDefinitions": [{"name": "Name"}, {"name": "Size", "priority": 0}, {"name": "More", "priority": 1}],
+            "rows": [row("a", 1), row("longer", 2)]
+        });
+        let lines = Table::served(&served, false, true, true).served_rows(&served);
+        assert_eq!(lines, "NAMESPACE   NAME     SIZE\nhere        a        1\nhere        longer   2\n");
+        let wide = Table::served(&served, true, false, false).served_rows(&served);
+        assert_eq!(wide, "a        1   <none>\nlonger   2   <none>\n");
     }
 
     #[test]

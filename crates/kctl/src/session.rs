@@ -9,6 +9,10 @@ use gantry_api::Kind;
 use gantry_client::config::Kubeconfig;
 use gantry_client::{Client, DynamicApi};
 
+use crate::catalog::Catalog;
+use crate::manifest::{Document, Files, Manifest};
+use crate::names::Selection;
+
 /// The flags that say which cluster and namespace a command is about.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Target {
@@ -46,6 +50,27 @@ impl Session {
     pub fn api(&self, kind: &'static Kind, all_namespaces: bool) -> DynamicApi {
         let namespace = if kind.namespaced() && !all_namespaces { self.namespace.as_str() } else { "" };
         self.client.dynamic(kind, namespace)
+    }
+
+    /// What the words of a command line select; the server is asked only where a word means no kind of every server's.
+    ///
+    /// # Errors
+    /// Where a word names no kind, or the two ways of naming are mixed.
+    pub async fn selections(&self, words: &[String]) -> anyhow::Result<Vec<Selection>> {
+        let builtin = Catalog::builtin();
+        let catalog = if builtin.suffices(words) { builtin } else { Catalog::of(&self.client).await? };
+        catalog.selections(words)
+    }
+
+    /// The objects that documents describe, of kinds that every server has or that this one has.
+    ///
+    /// # Errors
+    /// Where a document describes no known object.
+    pub async fn manifests(&self, files: &Files, documents: Vec<Document>) -> anyhow::Result<Vec<Manifest>> {
+        let builtin = Catalog::builtin();
+        let known = documents.iter().all(|document| document.kind_in(&builtin).is_some());
+        let catalog = if known { builtin } else { Catalog::of(&self.client).await? };
+        files.manifests(documents, &catalog)
     }
 }
 

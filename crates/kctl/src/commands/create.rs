@@ -118,7 +118,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     target.run(|session| async move {
         let objects: Vec<Box<dyn Object>> = match args.what {
             Some(what) => vec![what.object()?],
-            None => args.files.read()?.into_iter().map(|manifest| manifest.object).collect(),
+            None => {
+                let manifests = session.manifests(&args.files, args.files.documents()?).await?;
+                manifests.into_iter().map(|manifest| manifest.object).collect()
+            }
         };
         let mut code = ExitCode::SUCCESS;
         for object in objects {

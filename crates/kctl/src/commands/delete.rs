@@ -9,7 +9,7 @@ use gantry_api::Kind;
 use gantry_client::{DeleteOptions, DynamicApi, ListOptions};
 
 use crate::manifest::Files;
-use crate::names::{qualified, selections};
+use crate::names::qualified;
 use crate::session::{Session, Target};
 
 /// How often is looked whether an object is gone.
@@ -139,7 +139,8 @@ impl Args {
                 bail!("name objects either by -f or by type and name");
             }
             // In reverse, so that what was made last goes first.
-            for manifest in self.files.read()?.into_iter().rev() {
+            let manifests = session.manifests(&self.files, self.files.documents()?).await?;
+            for manifest in manifests.into_iter().rev() {
                 let meta = manifest.object.meta();
                 let mut session = session.clone();
                 if !meta.namespace.is_empty() {
@@ -150,7 +151,7 @@ impl Args {
             }
             return Ok(all);
         }
-        for selection in selections(&self.what)? {
+        for selection in session.selections(&self.what).await? {
             let api = session.api(selection.kind, false);
             let mut names = selection.names;
             if names.is_empty() {

@@ -9,7 +9,6 @@ use gantry_api::{Object, Resource};
 use gantry_client::ListOptions;
 use serde_json::{Map, Value};
 
-use crate::names::selections;
 use crate::output;
 use crate::session::{Session, Target};
 
@@ -36,7 +35,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let target = args.target.clone();
     target.run(|session| async move {
         let mut first = true;
-        for selection in selections(&args.what)? {
+        for selection in session.selections(&args.what).await? {
             let api = session.api(selection.kind, args.all_namespaces);
             let mut objects = Vec::new();
             if selection.names.is_empty() {

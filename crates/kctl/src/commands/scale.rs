@@ -10,7 +10,7 @@ use gantry_api::core::v1::ReplicationController;
 use gantry_api::{Kind, Resource};
 use gantry_client::Error;
 
-use crate::names::{qualified, selections};
+use crate::names::qualified;
 use crate::session::{Session, Target};
 
 /// A write that met another is tried again this often.
@@ -38,7 +38,7 @@ pub struct Args {
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let target = args.target.clone();
     target.run(|session| async move {
-        for selection in selections(&args.what)? {
+        for selection in session.selections(&args.what).await? {
             if selection.names.is_empty() {
                 bail!("name what to scale, such as `deployment/web`");
             }
