@@ -81,6 +81,9 @@ fn merge_value(
         let keys: Vec<&str> = retain.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         target.retain(|name, _| keys.contains(&name.as_str()));
     }
+    let ordered = patch.keys().filter_map(|name| name.strip_prefix(ORDER_PREFIX));
+    let before: Map<String, Value> =
+        ordered.filter_map(|list| Some((list.to_owned(), target.get(list)?.clone()))).collect();
     for (name, value) in patch {
         let at = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         if let Some(list) = name.strip_prefix(DELETE_PREFIX) {
@@ -98,7 +101,8 @@ fn merge_value(
         if let Some(list) = name.strip_prefix(ORDER_PREFIX)
             && let (Some(Value::Array(items)), Value::Array(order)) = (target.get_mut(list), order)
         {
-            sort(&field_of(message, map, list).merge, items, order);
+            let before = before.get(list).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            arrange(&field_of(message, map, list).merge, before, items, order);
         }
     }
     Ok(())
@@ -163,17 +167,21 @@ fn merge_list(
             Ok(())
         }
         Merge::Set => {
+            let before = items.clone();
             for value in patch {
                 if !items.contains(value) {
                     items.push(value.clone());
                 }
             }
+            arrange(&field.merge, &before, items, patch);
             Ok(())
         }
         Merge::ByKey(key) => {
+            let before = items.clone();
             for (i, item) in patch.iter().enumerate() {
                 merge_item(field, key, items, item, &format!("{path}[{i}]"), depth)?;
             }
+            arrange(&field.merge, &before, items, patch);
             Ok(())
         }
     }
@@ -215,24 +223,29 @@ fn delete_scalars(target: &mut Map<String, Value>, list: &str, values: &Value) {
     }
 }
 
-/// Puts the items that `order` names into that order; others keep their places behind their predecessors.
-fn sort(merge: &Merge, items: &mut [Value], order: &[Value]) {
-    let rank = |item: &Value| match merge {
-        Merge::ByKey(key) => order.iter().position(|wanted| wanted.get(key) == item.get(key)),
-        _ => order.iter().position(|wanted| wanted == item),
+/// Puts the items that `order` names into that order. The others keep the order that they had `before`, and stand in
+/// front of a named one only where both were there and stood so: what is new comes before what only the server has.
+fn arrange(merge: &Merge, before: &[Value], items: &mut Vec<Value>, order: &[Value]) {
+    let place = |list: &[Value], item: &Value| match merge {
+        Merge::ByKey(key) => list.iter().position(|other| other.get(key) == item.get(key)),
+        _ => list.iter().position(|other| other == item),
     };
-    let mut last = 0;
-    let mut ranked: Vec<(usize, Value)> = items
-        .iter()
-        .map(|item| {
-            last = rank(item).unwrap_or(last);
-            (last, item.clone())
-        })
-        .collect();
-    ranked.sort_by_key(|(rank, _)| *rank);
-    for (place, (_, item)) in items.iter_mut().zip(ranked) {
-        *place = item;
+    let (mut named, others): (Vec<Value>, Vec<Value>) =
+        std::mem::take(items).into_iter().partition(|item| place(order, item).is_some());
+    named.sort_by_key(|item| place(order, item));
+    let mut named = named.into_iter().peekable();
+    for other in others {
+        let stood = place(before, &other);
+        let follows = |next: &Value| match (stood, place(before, next)) {
+            (Some(other), Some(next)) => next < other,
+            _ => true,
+        };
+        while let Some(next) = named.next_if(&follows) {
+            items.push(next);
+        }
+        items.push(other);
     }
+    items.extend(named);
 }
 
 fn without_directives(object: &Map<String, Value>) -> Map<String, Value> {
@@ -317,6 +330,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_new_comes_first_and_the_rest_stays_in_order() {
+        let named =
+            |names: &str| -> Value { names.chars().map(|c| json!({"name": c.to_string()})).collect() };
+        for (before, patch, after) in [
+            ("a", "b", "ba"),
+            ("ab", "bc", "abc"),
+            ("abc", "ca", "bca"),
+            ("abc", "xb", "xabc"),
+            ("", "ba", "ba"),
+        ] {
+            let target = json!({"spec": {"containers": named(before)}});
+            let patch = json!({"spec": {"containers": named(patch)}});
+            assert_eq!(
+                patched(POD, target, patch.clone())["spec"]["containers"],
+                named(after),
+                "{before}: {patch}"
+            );
+        }
+        let target = json!({"spec": {"containers": named("abc")}});
+        let order = json!({"spec": {"$setElementOrder/containers": named("cxa"), "containers": named("x")}});
+        assert_eq!(patched(POD, target, order)["spec"]["containers"], named("bcxa"));
+    }
+
+    #[test]
     fn directives_are_obeyed() {
         let target =
             || json!({"spec": {"containers": [{"name": "a", "image": "x"}, {"name": "b", "image": "y"}]}});
@@ -336,7 +373,7 @@ mod tests {
         }
         let finalizers = json!({"metadata": {"finalizers": ["a", "b"]}});
         let patch = json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"], "finalizers": ["c"]}});
-        assert_eq!(patched(POD, finalizers, patch)["metadata"]["finalizers"], json!(["b", "c"]));
+        assert_eq!(patched(POD, finalizers, patch)["metadata"]["finalizers"], json!(["c", "b"]));
         let strategy =
             json!({"spec": {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}});
         let patch = json!({"spec": {"strategy": {"$retainKeys": ["type"], "type": "Recreate"}}});
