@@ -8,8 +8,9 @@ use gantry_api::core::v1::{
     EndpointAddress, EndpointPort, EndpointSubset, Endpoints, Namespace, Service, ServicePort, ServiceSpec,
 };
 use gantry_api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort as SlicePort, EndpointSlice};
-use gantry_api::meta::v1::{CreateOptions, UpdateOptions};
-use gantry_api::scalars::IntOrString;
+use gantry_api::meta::v1::{Condition, CreateOptions, UpdateOptions};
+use gantry_api::networking::v1::{ServiceCidr, ServiceCidrSpec};
+use gantry_api::scalars::{IntOrString, Time};
 use gantry_api::scheduling::v1::PriorityClass;
 use gantry_api::strategy::Strategy;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,7 @@ use crate::aggregation::Published;
 use crate::authorization::Authorizer;
 use crate::authorization::bootstrap::{Defaults, reconcile};
 use crate::status::{ApiError, Reason};
-use crate::verbs::{Target, Verbs};
+use crate::verbs::{Next, Target, Verbs};
 
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 /// The classes of what a cluster runs for itself (`scheduling.k8s.io`, system priority classes).
@@ -87,6 +88,7 @@ pub async fn ensure(verbs: &Verbs) -> Result<(), ApiError> {
         };
         ensure_one(verbs, class, false).await?;
     }
+    ensure_range(verbs).await?;
     let settings = verbs.settings();
     let (address, port) = settings.advertise;
     let service = Service {
@@ -137,6 +139,37 @@ pub async fn ensure(verbs: &Verbs) -> Result<(), ApiError> {
         ..named(EndpointSlice::default(), NAMESPACE, SERVICE)
     };
     ensure_one(verbs, labelled(slice, "kubernetes.io/service-name", SERVICE), true).await
+}
+
+/// Makes the range that services get their addresses from, and says that it is ready if it is this server's.
+async fn ensure_range(verbs: &Verbs) -> Result<(), ApiError> {
+    let cidrs = vec![verbs.settings().service_cidr.trunc().to_string()];
+    let spec = Some(ServiceCidrSpec { cidrs: cidrs.clone() });
+    ensure_one(verbs, ServiceCidr { spec, ..named(ServiceCidr::default(), "", SERVICE) }, false).await?;
+    let target = Target {
+        kind: <ServiceCidr as Resource>::kind(),
+        namespace: String::new(),
+        name: SERVICE.to_owned(),
+    };
+    let said = verbs.modify(&target, false, |old| {
+        let Some(range) = old.downcast_ref::<ServiceCidr>() else { return Ok(Next::Keep) };
+        let conditions = range.status.iter().flat_map(|status| &status.conditions);
+        let known = conditions.into_iter().any(|condition| condition.r#type == "Ready");
+        let same = range.spec.as_ref().is_some_and(|spec| spec.cidrs == cidrs);
+        if known || !same || old.meta().deletion_timestamp.is_some() {
+            return Ok(Next::Keep);
+        }
+        let mut new = range.clone();
+        new.status.get_or_insert_default().conditions.push(Condition {
+            r#type: "Ready".to_owned(),
+            status: "True".to_owned(),
+            message: "Kubernetes default Service CIDR is ready".to_owned(),
+            last_transition_time: Some(Time::now()),
+            ..Condition::default()
+        });
+        Ok(Next::Put(Box::new(new)))
+    });
+    said.await.map(drop)
 }
 
 fn named<T: Resource>(mut object: T, namespace: &str, name: &str) -> T {

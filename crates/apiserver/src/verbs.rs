@@ -210,6 +210,8 @@ impl Verbs {
         tasks.spawn(async move { compaction::run(&*store, stop).await });
         let (verbs, stop) = (self.clone(), shutdown.clone());
         tasks.spawn(async move { crate::custom::run(&verbs, stop).await });
+        let (verbs, stop) = (self.clone(), shutdown.clone());
+        tasks.spawn(async move { services::repair::run_objects(&verbs, stop).await });
         let verbs = self.clone();
         tasks.spawn(async move { services::repair::run(&verbs, shutdown).await });
         tasks.join_all().await;

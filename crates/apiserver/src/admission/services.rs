@@ -1,10 +1,11 @@
 //! Addresses and node ports of Services.
 //!
-//! Each is reserved by a key of its own in the store, which exactly one writer can create: two servers never give the
+//! An address is taken from a range that is ready (`ServiceCIDR`). Each is reserved by a key of its own in the store, which exactly one writer can create: two servers never give the
 //! same address away, and nothing has to be rebuilt when one starts. A reservation comes before its Service and goes
 //! after it, so a crash between the two leaves one too many, never one too few; [`repair`] finds those.
 
 mod addresses;
+mod objects;
 mod ports;
 pub(crate) mod repair;
 mod reserve;

@@ -82,6 +82,18 @@ impl Verbs {
         }
     }
 
+    /// Makes an object of the server's own, which nobody is asked about.
+    pub(crate) async fn make(&self, mut object: Box<dyn Object>) -> gantry_store::Result<()> {
+        let internal = |error: ApiError| gantry_store::Error::Internal { reason: error.to_string() };
+        let kind = object.kind();
+        let cache = self.cache(kind).map_err(internal)?;
+        begin(&mut *object);
+        object.strategy_mut().set_defaults();
+        let (namespace, name) = (object.meta().namespace.clone(), object.meta().name.clone());
+        let key = Target { kind, namespace, name }.key(&cache).map_err(internal)?;
+        self.store_new(&cache, Sealed::new(object, &key)).await.map(drop)
+    }
+
     async fn create_named(
         &self,
         cache: &Cache,

@@ -46,6 +46,7 @@ mod reviews;
 mod roles;
 mod server;
 mod service_accounts;
+mod service_addresses;
 mod spdy;
 mod storage;
 mod subresources;

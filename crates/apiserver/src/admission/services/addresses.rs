@@ -5,14 +5,18 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use gantry_api::Resource as _;
 use gantry_api::core::v1::{Service, ServiceSpec};
 use gantry_api::field::{Error, Path};
+use gantry_api::networking::v1::ServiceCidr;
 use ipnet::IpNet;
 
 use super::reserve::{Holder, Outcome, Reserved};
+use crate::cache::Selection;
 use crate::status::{ApiError, Reason};
 use crate::verbs::Verbs;
 
 /// Where the reservations are, below the prefix of all keys.
 pub(super) const PREFIX: &str = "gantry/service-addresses/";
+/// The object of the range that the cluster began with.
+const DEFAULT: &str = "kubernetes";
 /// How many addresses are tried at random before the range counts as full.
 const TRIES: u32 = 256;
 
@@ -22,7 +26,41 @@ pub(super) fn key(text: &str) -> Option<String> {
     Some(format!("{PREFIX}{address}"))
 }
 
+/// The address of a key; none if it is a key of something else.
+pub(super) fn of_key(key: &str) -> Option<IpAddr> {
+    key.strip_prefix(PREFIX)?.parse().ok()
+}
+
+/// The ranges of an object that addresses may be taken from.
+fn ready_ranges(object: &ServiceCidr) -> Vec<IpNet> {
+    let conditions = object.status.iter().flat_map(|status| &status.conditions);
+    let ready = conditions.into_iter().any(|one| one.r#type == "Ready" && one.status == "True");
+    if !ready || object.meta().deletion_timestamp.is_some() {
+        return Vec::new();
+    }
+    let cidrs = object.spec.iter().flat_map(|spec| &spec.cidrs);
+    cidrs.filter_map(|cidr| cidr.parse().ok()).collect()
+}
+
 impl Verbs {
+    /// The ranges that addresses are taken from: those that are ready, this server's own first. That one counts, too,
+    /// until the cluster has an object of it.
+    fn service_ranges(&self) -> Result<Vec<IpNet>, ApiError> {
+        let own = self.settings().service_cidr;
+        let page = self.cache(ServiceCidr::kind())?.list(&Selection::default(), None, 0)?;
+        let has_default = page.items.iter().any(|entry| entry.name() == DEFAULT);
+        let mut ranges = if has_default { Vec::new() } else { vec![own.trunc()] };
+        for entry in &page.items {
+            let object = entry.object()?;
+            ranges.extend(object.downcast_ref().map(ready_ranges).unwrap_or_default());
+        }
+        let same_family = |range: &IpNet| range.max_prefix_len() == own.max_prefix_len();
+        ranges.retain(same_family);
+        ranges.sort_by_key(|range| *range != own.trunc());
+        ranges.dedup();
+        Ok(ranges)
+    }
+
     /// Gives a Service the address that it asks for, or any.
     pub(super) async fn reserve_address(
         &self,
@@ -35,11 +73,10 @@ impl Verbs {
         {
             spec.cluster_ip.clone_from(first);
         }
-        let range = self.settings().service_cidr;
         let address = if spec.cluster_ip.is_empty() {
-            self.any_address(range, holder, reserved).await?
+            self.any_of(&self.service_ranges()?, holder, reserved).await?
         } else {
-            self.that_address(range, &spec.cluster_ip, holder, reserved).await?
+            self.that_address(&self.service_ranges()?, &spec.cluster_ip, holder, reserved).await?
         };
         spec.cluster_ip = address.to_string();
         spec.cluster_ips = vec![address.to_string()];
@@ -49,7 +86,7 @@ impl Verbs {
 
     async fn that_address(
         &self,
-        range: IpNet,
+        ranges: &[IpNet],
         text: &str,
         holder: &Holder,
         reserved: &mut Reserved,
@@ -63,9 +100,11 @@ impl Verbs {
             return refused("it is not an IP address".to_owned());
         };
         let Some(key) = key(text) else { return refused("it is not an IP address".to_owned()) };
-        if !usable(range, address) && !holder.holds(&key) {
+        if !ranges.iter().any(|range| usable(*range, address)) && !holder.holds(&key) {
+            let ranges: Vec<String> = ranges.iter().map(ToString::to_string).collect();
+            let ranges = ranges.join(", ");
             return refused(format!(
-                "the provided IP is not in the valid range. The range of valid IPs is {range}"
+                "the provided IP is not in the valid range. The range of valid IPs is {ranges}"
             ));
         }
         match self.reserve_key(key, holder, reserved).await? {
@@ -74,12 +113,29 @@ impl Verbs {
         }
     }
 
+    /// An address of the first range that has one.
+    async fn any_of(
+        &self,
+        ranges: &[IpNet],
+        holder: &Holder,
+        reserved: &mut Reserved,
+    ) -> Result<IpAddr, ApiError> {
+        for range in ranges {
+            if let Some(address) = self.any_address(*range, holder, reserved).await? {
+                return Ok(address);
+            }
+        }
+        let ranges: Vec<String> = ranges.iter().map(ToString::to_string).collect();
+        let text = format!("failed to allocate a serviceIP: range is full: {}", ranges.join(", "));
+        Err(ApiError::new(Reason::InternalError, text))
+    }
+
     async fn any_address(
         &self,
         range: IpNet,
         holder: &Holder,
         reserved: &mut Reserved,
-    ) -> Result<IpAddr, ApiError> {
+    ) -> Result<Option<IpAddr>, ApiError> {
         let size = size(range);
         // The low addresses are left to those who choose their own.
         let low = if size > 64 { (size / 16).min(256) } else { 1 };
@@ -90,13 +146,10 @@ impl Verbs {
             let address = nth(range, offset);
             let Some(key) = key(&address.to_string()).filter(|_| usable(range, address)) else { continue };
             if let Outcome::Reserved = self.reserve_key(key, holder, reserved).await? {
-                return Ok(address);
+                return Ok(Some(address));
             }
         }
-        Err(ApiError::new(
-            Reason::InternalError,
-            format!("failed to allocate a serviceIP: range is full: {range}"),
-        ))
+        Ok(None)
     }
 }
 
@@ -130,6 +183,24 @@ fn usable(range: IpNet, address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_counts_while_it_is_ready() {
+        let of = |status: &str, deleted: serde_json::Value| -> ServiceCidr {
+            serde_json::from_value(serde_json::json!({
+                "metadata": {"name": "a", "deletionTimestamp": deleted}, "spec": {"cidrs": ["10.0.0.0/24"]},
+                "status": {"conditions": [{"type": "Ready", "status": status, "reason": "", "message": "",
+                    "lastTransitionTime": "2026-01-01T00:00:00Z"}]},
+            }))
+            .unwrap()
+        };
+        let never = serde_json::Value::Null;
+        assert_eq!(ready_ranges(&of("True", never.clone())), ["10.0.0.0/24".parse::<IpNet>().unwrap()]);
+        assert!(ready_ranges(&of("False", never)).is_empty());
+        assert!(ready_ranges(&of("True", "2026-01-01T00:00:00Z".into())).is_empty());
+        assert_eq!(of_key(&key("10.0.0.9").unwrap()), Some("10.0.0.9".parse().unwrap()));
+        assert_eq!(of_key("gantry/node-ports/30000"), None);
+    }
 
     #[test]
     fn addresses_are_inside_the_range() {

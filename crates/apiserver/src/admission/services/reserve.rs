@@ -5,6 +5,7 @@ use gantry_api::Resource as _;
 use gantry_api::core::v1::Service;
 use gantry_store::Error;
 
+use super::addresses;
 use crate::admission::Written;
 use crate::status::ApiError;
 use crate::verbs::Verbs;
@@ -80,13 +81,24 @@ impl Verbs {
         let failed = |error| ApiError::from_store(Service::kind(), &holder.name, error);
         if holder.dry_run {
             let found = self.store().get(&self.stored_key(&key)).await.map_err(failed)?;
-            return Ok(if found.kv.is_some() { Outcome::Taken } else { Outcome::Reserved });
+            let shown = match addresses::of_key(&key) {
+                Some(address) => self.shown_address(address).await?.is_some(),
+                None => false,
+            };
+            return Ok(if found.kv.is_some() || shown { Outcome::Taken } else { Outcome::Reserved });
         }
         let value = Bytes::copy_from_slice(holder.name.as_bytes());
         match self.store().create(&self.stored_key(&key), value, None).await {
             Ok(_) => {
-                reserved.took(key);
-                Ok(Outcome::Reserved)
+                let shown = match addresses::of_key(&key) {
+                    Some(address) => self.show_address(address, &holder.name).await,
+                    None => Ok(Outcome::Reserved),
+                };
+                match shown {
+                    Ok(Outcome::Reserved) => reserved.took(key),
+                    Ok(Outcome::Taken) | Err(_) => self.release_key(&key).await,
+                }
+                shown
             }
             Err(Error::AlreadyExists { .. }) => Ok(Outcome::Taken),
             Err(error) => Err(failed(error)),
@@ -106,10 +118,21 @@ impl Verbs {
     /// Gives reservations back.
     pub(crate) async fn release(&self, keys: Vec<String>) {
         for key in keys {
-            match self.store().delete(&self.stored_key(&key), None).await {
-                Ok(_) | Err(Error::NotFound { .. }) => {}
-                Err(error) => tracing::warn!(key, %error, "a reservation stays until the next repair"),
+            // The key last: until then nobody else has the address.
+            if let Some(address) = addresses::of_key(&key)
+                && let Err(error) = self.hide_address(&address.to_string()).await
+            {
+                tracing::warn!(key, %error, "an address stays until the next repair");
+                continue;
             }
+            self.release_key(&key).await;
+        }
+    }
+
+    async fn release_key(&self, key: &str) {
+        match self.store().delete(&self.stored_key(key), None).await {
+            Ok(_) | Err(Error::NotFound { .. }) => {}
+            Err(error) => tracing::warn!(key, %error, "a reservation stays until the next repair"),
         }
     }
 }
