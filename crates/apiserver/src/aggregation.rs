@@ -9,6 +9,7 @@ mod connection;
 mod discovery;
 mod keep;
 mod local;
+mod openapi;
 mod place;
 mod published;
 mod remote;

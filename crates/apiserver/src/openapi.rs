@@ -51,6 +51,13 @@ impl Documents {
         Arc::clone(document)
     }
 
+    /// The same with what `add` adds to it.
+    pub(crate) fn v2_with(&self, add: impl FnOnce(&mut serde_json::Value)) -> io::Result<Arc<Document>> {
+        let mut document = serde_json::from_slice(&self.v2().plain(Form::Json)?)?;
+        add(&mut document);
+        Ok(Arc::new(Document::new(&document, &protobuf::V2)))
+    }
+
     /// Which documents of version 3 there are.
     pub(crate) fn v3_index(&self) -> Arc<Document> {
         Arc::clone(&self.index().paths)

@@ -1,12 +1,16 @@
 //! What the servers behind this one serve, merged into what this one does: by the priorities of the APIServices.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
 
 use gantry_api::apiregistration::v1::ApiService;
 use gantry_api::version;
+use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
-use super::local;
+use super::{local, openapi};
+use crate::openapi::{Document, Documents};
 
 /// The group of the APIServices themselves is first, as upstream.
 const FIRST: &str = "apiregistration.k8s.io";
@@ -47,10 +51,19 @@ pub(super) struct Found {
     pub(super) version: Value,
     /// Where its document of OpenAPI 3 is, if it has one.
     pub(super) openapi: Option<String>,
+    /// The part of its document of OpenAPI 2 that matters, if it has one.
+    pub(super) schema: Option<Schema>,
+}
+
+/// A part of a document, and the tag of the document.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Schema {
+    pub(super) etag: Option<String>,
+    pub(super) part: Arc<Value>,
 }
 
 /// What is known of a server's group and version.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Known {
     found: Option<Found>,
     /// Whether that was so when it was last asked.
@@ -74,20 +87,24 @@ impl Known {
         shown
     }
 
-    /// Where its document of OpenAPI 3 is.
-    pub(super) fn openapi(&self) -> Option<&str> {
-        self.found.as_ref()?.openapi.as_deref()
+    /// What was found last.
+    pub(super) fn found(&self) -> Option<&Found> {
+        self.found.as_ref()
     }
 }
 
 /// What the servers behind this one add to discovery.
-#[derive(Debug)]
+#[derive(Default)]
 pub(crate) struct Merged {
     pub(super) priorities: Priorities,
     /// Groups with their versions, as aggregated discovery describes them.
     pub(super) remotes: Vec<(String, Value)>,
     /// Where their documents of OpenAPI 3 are, by the paths that these are about, such as `apis/apps/v1`.
     pub(super) openapi: BTreeMap<String, String>,
+    /// The parts of their documents of OpenAPI 2.
+    pub(super) schemas: Vec<Arc<Value>>,
+    /// The document of OpenAPI 2 with all of them, once somebody has asked, and the hash of the one without.
+    pub(super) whole: Mutex<Option<(String, Arc<Document>)>>,
 }
 
 impl Merged {
@@ -148,6 +165,25 @@ impl Merged {
         for (path, link) in &self.openapi {
             document["paths"][path] = json!({ "serverRelativeURL": link });
         }
+    }
+
+    /// The document of OpenAPI 2 with theirs merged into it.
+    pub(crate) fn openapi_v2(&self, documents: &Documents) -> io::Result<Arc<Document>> {
+        let own = documents.v2();
+        if self.schemas.is_empty() {
+            return Ok(own);
+        }
+        // Whoever comes while it is made waits for it.
+        let mut whole = self.whole.lock();
+        if let Some((of, made)) = &*whole
+            && of == own.hash()
+        {
+            return Ok(Arc::clone(made));
+        }
+        let add = |document: &mut Value| openapi::add(document, self.schemas.iter().map(AsRef::as_ref));
+        let made = documents.v2_with(add)?;
+        *whole = Some((own.hash().to_owned(), Arc::clone(&made)));
+        Ok(made)
     }
 
     /// Merged into the paths of `/`.
@@ -287,7 +323,7 @@ mod tests {
         let version = |version: &str| Known::default().version(version);
         let remotes = [("z.example", "v1"), ("a.example", "v2")];
         let remotes = remotes.map(|(group, name)| (group.to_owned(), version(name))).into();
-        Merged { priorities: Priorities::of(&all), remotes, openapi: BTreeMap::new() }
+        Merged { priorities: Priorities::of(&all), remotes, ..Merged::default() }
     }
 
     #[test]
@@ -315,7 +351,7 @@ mod tests {
         assert_eq!(first["metadata"]["name"], "z.example");
         assert_eq!(first["versions"], json!([{"version": "v1", "freshness": "Stale"}]));
         let mut known = Known::default();
-        known.take(Some(Found { version: json!({"resources": [1]}), openapi: None }));
+        known.take(Some(Found { version: json!({"resources": [1]}), openapi: None, schema: None }));
         assert_eq!(known.version("v1")["freshness"], "Current");
         known.take(None);
         let shown = known.version("v1");

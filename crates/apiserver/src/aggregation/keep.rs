@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::StreamExt as _;
 use gantry_api::Resource;
 use gantry_api::apiregistration::v1::ApiService;
@@ -13,7 +14,7 @@ use gantry_api::core::v1::Service;
 use gantry_api::discovery::v1::EndpointSlice;
 use gantry_api::scalars::Time;
 use http::StatusCode;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, ETAG};
 use http_body_util::{BodyExt as _, Limited};
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -21,7 +22,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::availability::{self, Verdict};
-use super::discovery::{self, Found};
+use super::discovery::{self, Found, Schema};
+use super::openapi;
 use super::remote::{OF_SERVICE, Remote, Remotes};
 use crate::cache::{Entry, Selection, Start};
 use crate::metrics;
@@ -40,7 +42,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const AT_ONCE: usize = 16;
 /// How long a document may take, and how large it may be.
 const DOCUMENT_LIMIT: Duration = Duration::from_secs(5);
+const OPENAPI_LIMIT: Duration = Duration::from_secs(10);
 const MAX_DOCUMENT: usize = 16 << 20;
+const JSON: &str = "application/json";
 /// The forms of discovery, the preferred one first.
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
                           application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
@@ -235,14 +239,16 @@ impl Keeper {
             },
         };
         self.write(object, &verdict).await?;
-        let document = if verdict.available { self.describe(&remote).await } else { Err(verdict.message) };
-        let described = document.is_ok();
-        if let Err(why) = &document {
+        if !verdict.available {
+            self.remotes.describe(name, None);
+            // What is missing comes by the watches; only what did not answer has to be asked again.
+            return Ok(!asked);
+        }
+        let described = self.describe(&remote).await;
+        if let Err(why) = &described {
             tracing::debug!(name, why, "what a server serves is not known any more");
         }
-        self.remotes.describe(name, document.ok());
-        // What is missing comes by the watches; only what did not answer has to be asked again.
-        Ok(!asked || described)
+        Ok(described.is_ok())
     }
 
     async fn write(&self, object: &ApiService, verdict: &Verdict) -> Result<(), ApiError> {
@@ -271,40 +277,72 @@ impl Keeper {
         written.await.map(drop)
     }
 
-    /// What a server says of its group and version: by aggregated discovery, or else by its list of resources.
-    async fn describe(&self, remote: &Remote) -> Result<Found, String> {
-        match tokio::time::timeout(DOCUMENT_LIMIT, self.ask(remote)).await {
-            Ok(found) => found,
-            Err(_) => Err("context deadline exceeded".to_owned()),
+    /// Takes what a server says of its group and version.
+    async fn describe(&self, remote: &Remote) -> Result<(), String> {
+        let found = within(DOCUMENT_LIMIT, self.version(remote)).await;
+        let version = match found {
+            Ok(version) => version,
+            Err(why) => {
+                self.remotes.describe(&remote.name, None);
+                return Err(why);
+            }
+        };
+        let before = self.remotes.found(&remote.name);
+        let (openapi, schema) = before.map_or((None, None), |found| (found.openapi, found.schema));
+        let mut found = Found { version, openapi, schema };
+        self.remotes.describe(&remote.name, Some(found.clone()));
+        // These are larger, and what is missing of them keeps nobody from anything.
+        let told = |why: &String| tracing::debug!(name = remote.name, why, "no document of OpenAPI");
+        if let Ok(openapi) = within(OPENAPI_LIMIT, self.openapi(remote)).await.inspect_err(told) {
+            found.openapi = openapi;
         }
+        let known = found.schema.clone();
+        if let Ok(schema) = within(OPENAPI_LIMIT, self.schema(remote, known)).await.inspect_err(told) {
+            found.schema = schema;
+        }
+        self.remotes.describe(&remote.name, Some(found));
+        Ok(())
     }
 
-    async fn ask(&self, remote: &Remote) -> Result<Found, String> {
-        let version = self.version(remote).await?;
-        // Older servers have none, and all others have their documents there, too.
-        let (status, _, index) = self.document(remote, "/openapi/v3", "application/json").await?;
+    /// Where its document of OpenAPI 3 is; older servers have none.
+    async fn openapi(&self, remote: &Remote) -> Result<Option<String>, String> {
+        let answer = self.document(remote, "/openapi/v3", JSON, None).await?;
         let path = remote.path();
-        let openapi = (status == StatusCode::OK)
-            .then(|| discovery::openapi_link(&index, path.trim_start_matches('/')))
-            .flatten();
-        Ok(Found { version, openapi })
+        Ok(answer.parsed()?.and_then(|index| discovery::openapi_link(&index, path.trim_start_matches('/'))))
     }
 
+    /// The part of its document of OpenAPI 2 that matters, unless it is what is known.
+    async fn schema(&self, remote: &Remote, known: Option<Schema>) -> Result<Option<Schema>, String> {
+        let etag = known.as_ref().and_then(|schema| schema.etag.as_deref());
+        let answer = self.document(remote, "/openapi/v2", JSON, etag).await?;
+        if answer.status == StatusCode::NOT_MODIFIED {
+            return Ok(known);
+        }
+        let path = remote.path();
+        // Reading a large document takes its time.
+        let read = tokio::task::spawn_blocking(move || -> Result<Option<Schema>, String> {
+            let Some(document) = answer.parsed()? else { return Ok(None) };
+            let part = Arc::new(openapi::below(&document, &path));
+            Ok(Some(Schema { etag: answer.etag, part }))
+        });
+        read.await.map_err(|error| error.to_string())?
+    }
+
+    /// By aggregated discovery, or else by its list of resources.
     async fn version(&self, remote: &Remote) -> Result<Value, String> {
-        let (status, form, document) = self.document(remote, "/apis", AGGREGATED).await?;
-        if status == StatusCode::OK && form.contains("as=APIGroupDiscoveryList") {
+        let answer = self.document(remote, "/apis", AGGREGATED, None).await?;
+        if answer.status == StatusCode::OK && answer.form.contains("as=APIGroupDiscoveryList") {
+            let document = answer.parsed()?.unwrap_or_default();
             // A version that it does not tell of is there, but without resources.
             let found = discovery::of_aggregated(&document, &remote.group, &remote.version);
             return Ok(found.unwrap_or_else(|| serde_json::json!({})));
         }
-        if status.is_server_error() {
-            return Err(format!("/apis: {status}"));
+        if answer.status.is_server_error() {
+            return Err(format!("/apis: {}", answer.status));
         }
         let path = remote.path();
-        let (status, _, document) = self.document(remote, &path, "application/json").await?;
-        if status != StatusCode::OK {
-            return Err(format!("{path}: {status}"));
-        }
+        let answer = self.document(remote, &path, JSON, None).await?;
+        let document = answer.parsed()?.ok_or_else(|| format!("{path}: {}", answer.status))?;
         discovery::of_plain(&document).ok_or_else(|| format!("{path}: it is no list of resources"))
     }
 
@@ -313,19 +351,47 @@ impl Keeper {
         remote: &Remote,
         path: &str,
         accept: &str,
-    ) -> Result<(StatusCode, String, Value), String> {
-        let answer = self.remotes.fetch(remote, path, accept).await?;
+        etag: Option<&str>,
+    ) -> Result<Answer, String> {
+        let answer = self.remotes.fetch(remote, path, accept, etag).await?;
         let (parts, body) = answer.into_parts();
-        let form = parts.headers.get(CONTENT_TYPE).and_then(|form| form.to_str().ok()).unwrap_or_default();
-        let form = form.replace(' ', "");
+        let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let body = Limited::new(body, MAX_DOCUMENT).collect().await;
         let body = body.map_err(|error| format!("{path}: {error}"))?.to_bytes();
-        let document = if parts.status == StatusCode::OK {
-            serde_json::from_slice(&body).map_err(|error| format!("{path}: {error}"))?
-        } else {
-            Value::Null
-        };
-        Ok((parts.status, form, document))
+        Ok(Answer {
+            path: path.to_owned(),
+            status: parts.status,
+            form: text(CONTENT_TYPE).unwrap_or_default().replace(' ', ""),
+            etag: text(ETAG),
+            body,
+        })
+    }
+}
+
+/// What a server answered.
+struct Answer {
+    path: String,
+    status: StatusCode,
+    /// The media type, without spaces.
+    form: String,
+    etag: Option<String>,
+    body: Bytes,
+}
+
+impl Answer {
+    /// The JSON of a success; nothing of anything else.
+    fn parsed(&self) -> Result<Option<Value>, String> {
+        if self.status != StatusCode::OK {
+            return Ok(None);
+        }
+        serde_json::from_slice(&self.body).map(Some).map_err(|error| format!("{}: {error}", self.path))
+    }
+}
+
+async fn within<T>(limit: Duration, ask: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    match tokio::time::timeout(limit, ask).await {
+        Ok(found) => found,
+        Err(_) => Err("context deadline exceeded".to_owned()),
     }
 }
 

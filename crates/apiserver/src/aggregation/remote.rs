@@ -11,7 +11,7 @@ use gantry_api::apiregistration::v1::{ApiService, ServiceReference};
 use gantry_api::core::v1::Service;
 use gantry_api::discovery::v1::EndpointSlice;
 use gantry_api::selector::LabelSelector;
-use http::header::ACCEPT;
+use http::header::{ACCEPT, IF_NONE_MATCH};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use parking_lot::RwLock;
@@ -165,10 +165,20 @@ impl Remotes {
     /// Takes what a server serves, or that it is not known any more whether that is still so.
     pub(super) fn describe(&self, name: &str, found: Option<Found>) {
         let mut table = self.table.write();
-        if table.remotes.contains_key(name) {
-            table.known.entry(name.to_owned()).or_default().take(found);
+        if !table.remotes.contains_key(name) {
+            return;
+        }
+        let known = table.known.entry(name.to_owned()).or_default();
+        let before = known.clone();
+        known.take(found);
+        if *known != before {
             table.merge();
         }
+    }
+
+    /// What a server was found to serve.
+    pub(super) fn found(&self, name: &str) -> Option<Found> {
+        self.table.read().known.get(name)?.found().cloned()
     }
 
     pub(super) fn find(&self, name: &str) -> Option<Arc<Remote>> {
@@ -230,8 +240,13 @@ impl Remotes {
         remote: &Remote,
         path: &str,
         accept: &str,
+        etag: Option<&str>,
     ) -> Result<Response<Incoming>, String> {
-        let request = as_aggregator(&format!("https://{}{path}", remote.authority()))?.header(ACCEPT, accept);
+        let mut request =
+            as_aggregator(&format!("https://{}{path}", remote.authority()))?.header(ACCEPT, accept);
+        if let Some(etag) = etag {
+            request = request.header(IF_NONE_MATCH, etag);
+        }
         let request = request.body(Body::empty()).map_err(|error| error.to_string())?;
         self.send(remote, request).await.map_err(|failure| match failure {
             Failure::Nowhere(why) | Failure::Unreachable(why) => why,
@@ -280,7 +295,7 @@ impl Table {
             self.merged = None;
             return;
         }
-        let (mut remotes, mut openapi) = (Vec::new(), BTreeMap::new());
+        let (mut remotes, mut openapi, mut schemas) = (Vec::new(), BTreeMap::new(), Vec::new());
         for remote in self.remotes.values() {
             let known = self.known.get(&remote.name);
             let version = known.map_or_else(
@@ -288,11 +303,15 @@ impl Table {
                 |known| known.version(&remote.version),
             );
             remotes.push((remote.group.clone(), version));
-            if let Some(link) = known.and_then(Known::openapi) {
-                openapi.insert(remote.path().trim_start_matches('/').to_owned(), link.to_owned());
+            let Some(found) = known.and_then(Known::found) else { continue };
+            if let Some(link) = &found.openapi {
+                openapi.insert(remote.path().trim_start_matches('/').to_owned(), link.clone());
             }
+            schemas.extend(found.schema.iter().map(|schema| Arc::clone(&schema.part)));
         }
-        self.merged = Some(Arc::new(Merged { priorities: self.priorities.clone(), remotes, openapi }));
+        let priorities = self.priorities.clone();
+        let merged = Merged { priorities, remotes, openapi, schemas, ..Merged::default() };
+        self.merged = Some(Arc::new(merged));
     }
 }
 

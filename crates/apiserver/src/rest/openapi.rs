@@ -44,7 +44,10 @@ pub(super) async fn answer(
     // What is made for the first time takes its time.
     let found = tokio::task::spawn_blocking(move || {
         let document = match (of_version, name.as_str()) {
-            (V2_PROTOBUF, _) => Some(documents.v2()),
+            (V2_PROTOBUF, _) => Some(match merged {
+                Some(merged) => merged.openapi_v2(&documents)?,
+                None => documents.v2(),
+            }),
             (_, "") => Some(match merged {
                 Some(merged) => documents.v3_index_with(|index| merged.openapi(index))?,
                 None => documents.v3_index(),

@@ -282,6 +282,20 @@ async fn discovery_has_what_others_serve() {
     let paths = world.server.get("/").await.ok(200);
     assert!(paths["paths"].as_array().unwrap().contains(&json!(GROUP)));
     // Documents come from the server that has them.
+    let has = async || {
+        let whole = world.server.get("/openapi/v2").await.ok(200);
+        let definitions = &whole["definitions"];
+        assert!(whole["paths"].get("/apis/apps/v1/deployments").is_some());
+        assert!(
+            definitions.get("Unused").is_none()
+                && whole["paths"]
+                    .get("/api/v1/secrets")
+                    .is_some_and(|path| path["get"]["operationId"] != "listGears")
+        );
+        whole["paths"].get(format!("{GROUP}/gears")).is_some()
+            && definitions.get("example.ext.v1.Gear").is_some()
+    };
+    eventually(has).await;
     let index = world.server.get("/openapi/v3").await.ok(200);
     let link = index["paths"]["apis/ext.example/v1"]["serverRelativeURL"].as_str().unwrap();
     assert_eq!(link, format!("/openapi/v3{GROUP}?hash=ABC"));
