@@ -240,7 +240,7 @@ fn arrange(merge: &Merge, before: &[Value], items: &mut Vec<Value>, order: &[Val
             (Some(other), Some(next)) => next < other,
             _ => true,
         };
-        while let Some(next) = named.next_if(&follows) {
+        while let Some(next) = named.next_if(follows) {
             items.push(next);
         }
         items.push(other);

@@ -132,12 +132,13 @@ async fn ephemeral_containers_are_added_and_stay() {
     let text = "existing ephemeral containers \"d\" may not be changed";
     assert!(status["message"].as_str().unwrap().contains(text), "{status}");
     server.patch(&path, MERGE, &patch(json!({"name": "e", "image": "i"}))).await.invalid(&forbidden);
+    // What a patch adds to a list comes first.
     let wrong =
         json!({"name": "c", "image": "i", "targetContainerName": "x", "ports": [{"containerPort": 1}]});
     server.patch(&path, STRATEGIC, &patch(wrong)).await.invalid(&[
-        ("spec.ephemeralContainers[1].name", "FieldValueDuplicate"),
-        ("spec.ephemeralContainers[1].targetContainerName", "FieldValueNotFound"),
-        ("spec.ephemeralContainers[1].ports", "FieldValueForbidden"),
+        ("spec.ephemeralContainers[0].name", "FieldValueDuplicate"),
+        ("spec.ephemeralContainers[0].targetContainerName", "FieldValueNotFound"),
+        ("spec.ephemeralContainers[0].ports", "FieldValueForbidden"),
     ]);
     server.post(&path, &now).await.fails(405, "MethodNotAllowed");
 }

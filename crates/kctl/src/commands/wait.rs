@@ -92,7 +92,7 @@ impl Wanted {
                 (None | Some(Value::Null), _) => false,
                 (Some(_), None) => true,
                 (Some(Value::String(found)), Some(value)) => found == value,
-                (Some(found), Some(value)) => found.to_string() == *value,
+                (Some(found), Some(value)) => *value == *found.to_string(),
             },
         }
     }
