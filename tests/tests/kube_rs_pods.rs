@@ -38,7 +38,8 @@ async fn get(pods: &Api<Pod>, name: &str, port: u16) -> String {
     let mut answer = String::new();
     tokio::time::timeout(LIMIT, stream.read_to_string(&mut answer)).await.expect("an answer").unwrap();
     drop(stream);
-    tokio::time::timeout(LIMIT, forward.join()).await.expect("the end").unwrap();
+    // Both ends close what is done with; the client calls it an error where the server was faster.
+    let _either = tokio::time::timeout(LIMIT, forward.join()).await.expect("the end");
     answer
 }
 

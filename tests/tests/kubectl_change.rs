@@ -12,7 +12,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 fn map(name: &str, value: &str) -> String {
     format!(
-        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  labels:\n    set: pruned\ndata:\n  key: {value}\n"
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  labels:\n    set: pruned\ndata:\n  key: \"{value}\"\n"
     )
 }
 
