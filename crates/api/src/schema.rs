@@ -2,6 +2,8 @@
 
 pub mod check;
 pub mod comments;
+mod go;
+mod go_time;
 mod layout;
 mod merge;
 pub mod openapi;
@@ -12,6 +14,8 @@ use std::sync::LazyLock;
 
 use prost_reflect::DescriptorPool;
 
+pub use go::cannot_unmarshal;
+pub use go_time::not_a_time;
 pub use merge::{Merge, MergeField, merge_field};
 pub use values::values;
 

@@ -14,6 +14,7 @@ mod conversion;
 mod custom;
 mod discovery;
 mod flow;
+mod go_json;
 pub mod grpc;
 mod metrics;
 pub mod nodes;

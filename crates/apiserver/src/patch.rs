@@ -1,8 +1,10 @@
 //! Patches: RFC 6902, RFC 7386 and Kubernetes' strategic merge, all on JSON values.
 
+use gantry_api::meta::v1::StatusDetails;
 use gantry_api::{Kind, patch};
 use serde_json::Value;
 
+use crate::go_json;
 use crate::status::{ApiError, Reason};
 use crate::verbs::PatchType;
 
@@ -26,11 +28,15 @@ enum Form {
 impl Patch {
     /// Reads a patch.
     pub fn parse(patch_type: PatchType, bytes: &[u8]) -> Result<Self, ApiError> {
-        let invalid =
-            |error: serde_json::Error| ApiError::bad_request(format!("error decoding patch: {error}"));
+        let invalid = |error: serde_json::Error| {
+            let why = go_json::why_not(bytes).unwrap_or_else(|| error.to_string());
+            ApiError::bad_request(format!("error decoding patch: {why}"))
+        };
+        let value: Value = serde_json::from_slice(bytes).map_err(invalid)?;
         let form = match patch_type {
             PatchType::Json => {
-                let patch: json_patch::Patch = serde_json::from_slice(bytes).map_err(invalid)?;
+                let value = shaped(value, Value::is_array, "[]handlers.jsonPatchOp")?;
+                let patch: json_patch::Patch = serde_json::from_value(value).map_err(invalid)?;
                 if patch.0.len() > MAX_OPERATIONS {
                     let count = patch.0.len();
                     let message = format!(
@@ -40,9 +46,9 @@ impl Patch {
                 }
                 Form::Json(patch)
             }
-            PatchType::Merge => Form::Merge(object(serde_json::from_slice(bytes).map_err(invalid)?)?),
+            PatchType::Merge => Form::Merge(shaped(value, Value::is_object, "map[string]interface {}")?),
             PatchType::StrategicMerge => {
-                Form::Strategic(object(serde_json::from_slice(bytes).map_err(invalid)?)?)
+                Form::Strategic(shaped(value, Value::is_object, "map[string]interface {}")?)
             }
         };
         // A name may be written in escapes.
@@ -97,7 +103,7 @@ impl Patch {
 
 /// Carries out operations, one after the other.
 fn operate(value: &mut Value, operations: &[json_patch::PatchOperation]) -> Result<(), ApiError> {
-    for (i, operation) in operations.iter().enumerate() {
+    for operation in operations {
         // What is not there is as good as null: so clients make sure that nobody has made it before them.
         if let json_patch::PatchOperation::Test(test) = operation
             && test.value.is_null()
@@ -105,9 +111,7 @@ fn operate(value: &mut Value, operations: &[json_patch::PatchOperation]) -> Resu
         {
             continue;
         }
-        json_patch::patch(value, std::slice::from_ref(operation)).map_err(|error| {
-            unprocessable(&format_args!("operation '/{i}' failed at path '{}': {}", error.path, error.kind))
-        })?;
+        json_patch::patch(value, std::slice::from_ref(operation)).map_err(|_| not_applicable())?;
     }
     Ok(())
 }
@@ -138,12 +142,28 @@ fn top(pointer: &str) -> Option<&str> {
     (!top.contains('~')).then_some(top)
 }
 
-fn object(value: Value) -> Result<Value, ApiError> {
-    if value.is_object() {
-        Ok(value)
-    } else {
-        Err(ApiError::bad_request("error decoding patch: it must be an object"))
+/// The value, if it has the shape of Go's type.
+fn shaped(value: Value, has_shape: impl Fn(&Value) -> bool, go_type: &str) -> Result<Value, ApiError> {
+    if has_shape(&value) {
+        return Ok(value);
     }
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let message =
+        format!("error decoding patch: json: cannot unmarshal {kind} into Go value of type {go_type}");
+    Err(ApiError::bad_request(message))
+}
+
+/// The operations are well-formed, but not for this object. Upstream does not say why, and is about nothing.
+fn not_applicable() -> ApiError {
+    ApiError::new(Reason::Invalid, "the server rejected our request due to an error in our request")
+        .with_details(StatusDetails::default())
 }
 
 /// The patch is well-formed, but not for this object.
@@ -174,7 +194,7 @@ mod tests {
         assert_eq!(made, json!({"metadata": {"finalizers": ["a"]}}));
         for other in [json!({"metadata": {"finalizers": ["b"]}}), json!({})] {
             let error = make.apply_to_message(other, "").unwrap_err().to_string();
-            assert!(error.contains("operation '/0' failed at path '/metadata/finalizers'"), "{error}");
+            assert_eq!(error, "the server rejected our request due to an error in our request");
         }
     }
 

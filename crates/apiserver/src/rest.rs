@@ -8,7 +8,6 @@ mod container;
 mod documents;
 mod encode;
 mod exec;
-mod go_time;
 mod list;
 mod log;
 mod openapi;
@@ -18,6 +17,7 @@ mod proxy;
 mod query;
 mod remote;
 mod resource;
+mod type_meta;
 mod upgrade;
 mod watch;
 

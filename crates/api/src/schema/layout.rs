@@ -90,6 +90,11 @@ impl Layout {
         self.by_name.get(name).copied()
     }
 
+    /// The full name of a message.
+    pub(crate) fn name(&self, message: usize) -> String {
+        self.by_name.iter().find(|(_, at)| **at == message).map(|(name, _)| name.clone()).unwrap_or_default()
+    }
+
     /// A field of a message.
     pub(crate) fn field(&self, message: usize, name: &str) -> Option<Field> {
         self.messages[message].fields.get(name).copied()

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use gantry_api::custom::{CustomObject, duplicates};
 use gantry_api::field::Path;
-use gantry_api::schema::check;
+use gantry_api::schema::{self, check};
 use gantry_api::{Kind, Object, yaml};
 use gantry_store::envelope;
 use http::HeaderMap;
@@ -16,8 +16,10 @@ use tonic::body::Body;
 
 use super::accept::{JSON, PROTOBUF, YAML};
 use super::query::FieldValidation;
+use super::type_meta::{Mismatch, TypeMeta};
+use crate::go_json;
 use crate::pipeline::MAX_BODY;
-use crate::status::ApiError;
+use crate::status::{ApiError, Reason};
 
 /// The message of every object's metadata.
 const METADATA: &str = "k8s.io.apimachinery.pkg.apis.meta.v1.ObjectMeta";
@@ -63,14 +65,6 @@ fn read_error(error: &tonic::Status) -> ApiError {
     ApiError::bad_request(format!("the body could not be read to its end: {}", error.message()))
 }
 
-/// What a body says that it holds.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct TypeMeta {
-    api_version: String,
-    kind: String,
-}
-
 /// What a body should hold.
 pub(super) struct Expected<'a> {
     pub(super) api_version: String,
@@ -85,11 +79,17 @@ impl<'a> Expected<'a> {
 
     /// A body that names nothing is taken for what the path expects.
     fn check_type(&self, found: &TypeMeta) -> Result<(), ApiError> {
+        match found.mismatch(&self.api_version, self.kind) {
+            None => Ok(()),
+            Some(Mismatch::Version(version)) => Err(self.other_version(&version)),
+            Some(Mismatch::Kind { found, text }) => Err(self.refused_as(&found.kind, found.version(), &text)),
+        }
+    }
+
+    /// The same for custom resources, whose kinds are nowhere registered.
+    fn check_custom_type(&self, found: &TypeMeta) -> Result<(), ApiError> {
         if !found.api_version.is_empty() && found.api_version != self.api_version {
-            return Err(ApiError::bad_request(format!(
-                "the API version in the data ({}) does not match the expected API version ({})",
-                found.api_version, self.api_version
-            )));
+            return Err(self.other_version(&found.api_version));
         }
         if !found.kind.is_empty() && found.kind != self.kind {
             return Err(self.refused(&found.kind, "the path takes no objects of this kind"));
@@ -97,38 +97,60 @@ impl<'a> Expected<'a> {
         Ok(())
     }
 
+    fn other_version(&self, found: &str) -> ApiError {
+        ApiError::bad_request(format!(
+            "the API version in the data ({found}) does not match the expected API version ({})",
+            self.api_version
+        ))
+    }
+
     fn refused(&self, found: &str, why: &str) -> ApiError {
-        let version = self.api_version.rsplit('/').next().unwrap_or_default();
+        self.refused_as(found, self.api_version.rsplit('/').next().unwrap_or_default(), why)
+    }
+
+    fn refused_as(&self, found: &str, version: &str, why: &str) -> ApiError {
         ApiError::bad_request(format!(
             "{found} in version {version:?} cannot be handled as a {}: {why}",
             self.kind
         ))
     }
 
-    /// No value may be of a wrong type.
-    fn check_types(&self, report: &check::Report) -> Result<(), ApiError> {
-        if report.types.is_empty() {
-            return Ok(());
+    /// A body that does not even say what it is.
+    fn unrecognized(&self, why: &str, body: &[u8]) -> ApiError {
+        ApiError::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): {why} ({})",
+            self.kind,
+            go_json::summary(body)
+        ))
+    }
+
+    /// The body as JSON text, and what it says that it holds.
+    fn read(&self, body: &RawBody) -> Result<(Bytes, TypeMeta), ApiError> {
+        let json = body.json().map_err(|error| match error.reason() {
+            // What is no YAML.
+            Reason::BadRequest => {
+                self.unrecognized(&format!("error converting YAML to JSON: {error}"), &body.bytes)
+            }
+            _ => error,
+        })?;
+        let found = TypeMeta::of(&json).map_err(|why| self.unrecognized(&why, &body.bytes))?;
+        Ok((json, found))
+    }
+
+    /// No value may be of a wrong type; upstream stops at the first.
+    fn check_types(&self, message: &str, report: &check::Report) -> Result<(), ApiError> {
+        match report.types.first() {
+            None => Ok(()),
+            Some(error) => Err(self.refused(self.kind, &schema::cannot_unmarshal(message, error))),
         }
-        let texts: Vec<String> = report.types.iter().map(ToString::to_string).collect();
-        let mut error = self.refused(self.kind, &texts.join(", "));
-        for problem in &report.types {
-            error = error.with_cause(gantry_api::meta::v1::StatusCause {
-                reason: problem.r#type.reason().to_owned(),
-                message: problem.body(),
-                field: problem.path.to_string(),
-            });
-        }
-        Err(error)
     }
 
     /// Checks JSON text against the schema.
-    fn check(&self, json: &[u8], validation: FieldValidation) -> Result<Checked, ApiError> {
-        let report = check::json(self.message, json)
-            .map_err(|error| self.refused(self.kind, &format!("the body is not valid JSON: {error}")))?;
-        self.check_types(&report)?;
-        let found: TypeMeta = serde_json::from_slice(json).unwrap_or_default();
-        self.check_type(&found)?;
+    fn check(&self, json: &[u8], found: &TypeMeta, validation: FieldValidation) -> Result<Checked, ApiError> {
+        self.check_type(found)?;
+        let report =
+            check::json(self.message, json).map_err(|error| self.refused(self.kind, &error.to_string()))?;
+        self.check_types(self.message, &report)?;
         let clean = report.strict.is_empty();
         match validation {
             FieldValidation::Strict if !clean => {
@@ -163,8 +185,8 @@ pub(super) fn object(
         let object = kind.decode(raw).map_err(|error| expected.refused(kind.kind, &chain(&error)))?;
         return Ok((object, Vec::new()));
     }
-    let json = body.json()?;
-    let checked = expected.check(&json, validation)?;
+    let (json, found) = expected.read(body)?;
+    let checked = expected.check(&json, &found, validation)?;
     let decoded = match last_of_duplicates(&json, &checked) {
         Some(value) => kind.decode_value(value),
         None => kind.decode_json(&json),
@@ -183,19 +205,20 @@ fn custom(
     if body.media_type == PROTOBUF {
         return Err(ApiError::unsupported_media_type(&[JSON, YAML]));
     }
-    let json = body.json()?;
+    let (json, found) = expected.read(body)?;
     let not_json = |error: serde_json::Error| {
         expected.refused(kind.kind, &format!("the body is not valid JSON: {error}"))
     };
     let mut problems = duplicates(&json).map_err(not_json)?;
     let value: serde_json::Value = serde_json::from_slice(&json).map_err(not_json)?;
-    let found =
-        TypeMeta::deserialize(&value).map_err(|error| expected.refused(kind.kind, &error.to_string()))?;
-    expected.check_type(&found)?;
+    expected.check_custom_type(&found)?;
     if let Some(metadata) = value.get("metadata").filter(|metadata| !metadata.is_null()) {
         let report = check::json_at(METADATA, Path::new("metadata"), metadata.to_string().as_bytes());
         let report = report.map_err(not_json)?;
-        expected.check_types(&report)?;
+        if !report.types.is_empty() {
+            let texts: Vec<String> = report.types.iter().map(ToString::to_string).collect();
+            return Err(expected.refused(kind.kind, &texts.join(", ")));
+        }
         problems.extend(report.strict);
     }
     let (object, unknown) =
@@ -243,8 +266,8 @@ pub(super) fn message<T: Message + Default + DeserializeOwned>(
         let message = T::decode(raw).map_err(|error| expected.refused(expected.kind, &error.to_string()))?;
         return Ok((message, Vec::new()));
     }
-    let json = body.json()?;
-    let checked = expected.check(&json, validation)?;
+    let (json, found) = expected.read(body)?;
+    let checked = expected.check(&json, &found, validation)?;
     let decoded = match last_of_duplicates(&json, &checked) {
         Some(value) => serde_json::from_value(value),
         None => serde_json::from_slice(&json),
@@ -291,7 +314,16 @@ fn last_of_duplicates(json: &[u8], checked: &Checked) -> Option<serde_json::Valu
 
 fn open(body: &RawBody, expected: &Expected<'_>) -> Result<Bytes, ApiError> {
     let envelope = envelope::decode(&body.bytes).map_err(|error| {
-        expected.refused(expected.kind, &format!("the body is not valid protobuf: {error}"))
+        let why = match error {
+            envelope::Error::NoMagic if body.bytes.is_empty() => "empty data".to_owned(),
+            envelope::Error::NoMagic => {
+                "provided data does not appear to be a protobuf message, expected prefix \
+                                         [107 56 115 0]"
+                    .to_owned()
+            }
+            other => other.to_string(),
+        };
+        expected.unrecognized(&why, &body.bytes)
     })?;
     expected.check_type(&TypeMeta { api_version: envelope.api_version, kind: envelope.kind })?;
     Ok(envelope.raw)

@@ -8,11 +8,12 @@ use gantry_api::meta::v1::{
     CreateOptions, DeleteOptions, GetOptions, ListOptions, PatchOptions, UpdateOptions,
 };
 use gantry_api::scalars::Time;
+use gantry_api::schema::not_a_time;
 use gantry_api::selector::FieldSelector;
 use http::HeaderMap;
 use http::header::USER_AGENT;
 
-use super::{exec, go_time};
+use super::exec;
 use crate::status::ApiError;
 use crate::verbs::options::{dry_run_error, manager_errors, manager_of, patch_errors};
 
@@ -247,7 +248,7 @@ impl Query {
             None => None,
             Some(text) => {
                 let time = text.parse::<jiff::Timestamp>();
-                Some(Time::from(time.map_err(|_| ApiError::bad_request(go_time::why_not(text)))?))
+                Some(Time::from(time.map_err(|_| ApiError::bad_request(not_a_time(text)))?))
             }
         };
         Ok(PodLogOptions {

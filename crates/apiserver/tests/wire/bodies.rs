@@ -92,23 +92,51 @@ async fn wrong_types_name_their_fields() {
     let mut replicas = deployment("a", 1);
     replicas["spec"]["replicas"] = json!(1.5);
     let cases: Vec<(&str, Value, &str)> = vec![
-        (PODS, quantity, "spec.containers[0].resources.limits"),
-        (PODS, port, "spec.containers[0].ports[0].containerPort"),
-        (PODS, json!({"metadata": {"name": "a"}, "spec": {"containers": {}}}), "spec.containers"),
-        (PODS, json!({"metadata": {"name": "a"}, "spec": []}), "spec"),
-        (PODS, json!({"metadata": {"name": 5}}), "metadata.name"),
-        (PODS, json!({"metadata": {"name": "a", "creationTimestamp": "noon"}}), "metadata.creationTimestamp"),
-        (CONFIG_MAPS, json!({"metadata": {"name": "a"}, "data": {"k": true}}), "data"),
-        (CONFIG_MAPS, json!({"metadata": {"name": "a"}, "binaryData": {"k": "&"}}), "binaryData"),
-        (DEPLOYMENTS, replicas, "spec.replicas"),
+        (PODS, quantity, "quantities must match the regular expression"),
+        (
+            PODS,
+            port,
+            "string into Go struct field ContainerPort.spec.containers.ports.containerPort of type int32",
+        ),
+        (
+            PODS,
+            json!({"metadata": {"name": "a"}, "spec": {"containers": {}}}),
+            "object into Go struct field PodSpec.spec.containers of type []v1.Container",
+        ),
+        (
+            PODS,
+            json!({"metadata": {"name": "a"}, "spec": []}),
+            "array into Go struct field Pod.spec of type v1.PodSpec",
+        ),
+        (
+            PODS,
+            json!({"metadata": {"name": 5}}),
+            "number into Go struct field ObjectMeta.metadata.name of type string",
+        ),
+        (
+            PODS,
+            json!({"metadata": {"name": "a", "creationTimestamp": "noon"}}),
+            r#"parsing time "noon" as "2006-01-02T15:04:05Z07:00": cannot parse "noon" as "2006""#,
+        ),
+        (
+            CONFIG_MAPS,
+            json!({"metadata": {"name": "a"}, "data": {"k": true}}),
+            "ConfigMap.data of type string",
+        ),
+        (
+            CONFIG_MAPS,
+            json!({"metadata": {"name": "a"}, "binaryData": {"k": "&"}}),
+            "illegal base64 data at input byte 0",
+        ),
+        (DEPLOYMENTS, replicas, "number 1.5 into Go struct field DeploymentSpec.spec.replicas of type int32"),
         (
             DEPLOYMENTS,
             json!({"metadata": {"name": "a"}, "spec": {"replicas": 5_000_000_000_i64}}),
-            "spec.replicas",
+            "number 5000000000 into Go struct field DeploymentSpec.spec.replicas of type int32",
         ),
     ];
-    for (path, body, field) in cases {
-        server.post(path, &body).await.fails_with(400, "BadRequest", field);
+    for (path, body, text) in cases {
+        server.post(path, &body).await.fails_with(400, "BadRequest", text);
     }
 }
 

@@ -144,7 +144,10 @@ async fn a_body_must_fit_its_path() {
     let server = Server::start().await;
     let cases = [
         (json!({"kind": "Secret", "metadata": {"name": "a"}}), "Secret"),
-        (json!({"apiVersion": "v2", "metadata": {"name": "a"}}), "does not match the expected API version"),
+        (
+            json!({"apiVersion": "v2", "metadata": {"name": "a"}}),
+            r#"no kind "ConfigMap" is registered for version "v2" in scheme"#,
+        ),
         (json!({"metadata": {"name": "a", "namespace": "other"}}), "does not match the namespace"),
         (json!({"metadata": {"name": "a", "resourceVersion": "5"}}), "resourceVersion"),
     ];

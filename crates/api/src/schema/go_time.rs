@@ -16,7 +16,8 @@ const PARTS: [(&str, usize); 11] = [
 ];
 
 /// Why the text is no time of RFC 3339.
-pub(super) fn why_not(text: &str) -> String {
+#[must_use]
+pub fn not_a_time(text: &str) -> String {
     let head = format!(r#"parsing time {text:?} as "2006-01-02T15:04:05Z07:00": "#);
     let mut rest = text;
     let mut numbers = Vec::new();
@@ -77,7 +78,7 @@ mod tests {
             ("2026-01-01T10:00:00.5Zx", ": ", r#"extra text: "x""#),
             ("2026-02-30T10:00:00Z", ": ", "day out of range"),
         ] {
-            assert_eq!(why_not(text), format!("parsing time {text:?}{layout}{why}"));
+            assert_eq!(not_a_time(text), format!("parsing time {text:?}{layout}{why}"));
         }
     }
 }
