@@ -70,7 +70,7 @@ impl Accept {
                 *format != Format::Protobuf || *view != View::Full || served.contains(&PROTOBUF)
             })
             .map(make)
-            .ok_or_else(|| ApiError::not_acceptable(served))
+            .ok_or_else(|| ApiError::not_acceptable(&[JSON, YAML, PROTOBUF]))
     }
 }
 

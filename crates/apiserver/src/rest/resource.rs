@@ -100,7 +100,11 @@ pub(super) async fn handle(
     };
     let target = Target { kind, namespace: path.namespace, name: path.name };
     let call = Call { inner, user, verb, target, subresource, query, accept };
-    if verb == "create" && takes_over(subresource) {
+    if matches!(verb, "get" | "create") && takes_over(subresource) {
+        // Who asks for a stream by GET, as WebSockets are asked for, must be allowed to create it, too.
+        if verb == "get" {
+            call.may_create()?;
+        }
         return call.take_over(request).await;
     }
     if subresource == Some(Subresource::Proxy) {
@@ -150,10 +154,6 @@ fn across_namespaces(verb: &str, path: &ResourcePath) -> bool {
 pub(super) fn verb(method: &Method, path: &ResourcePath, watch: bool) -> Result<&'static str, ApiError> {
     let one = !path.name.is_empty();
     match (method.as_str(), one) {
-        // Streams are asked for by GET or POST: both create them.
-        ("GET" | "POST", true) if matches!(&*path.subresource, "exec" | "attach" | "portforward") => {
-            Ok("create")
-        }
         // Nothing that roles name, save for those that allow everything.
         ("OPTIONS", true) if path.subresource == "proxy" => Ok(""),
         ("GET" | "HEAD", _) if watch && path.subresource.is_empty() => Ok("watch"),
@@ -334,14 +334,14 @@ impl Call<'_> {
         self.reply(if created { StatusCode::CREATED } else { StatusCode::OK }, &entry, &warnings)
     }
 
-    /// Whether the user may also create what an update creates.
+    /// Whether the user may also create what an update or a stream creates.
     fn may_create(&self) -> Result<(), ApiError> {
         let Target { kind, namespace, name } = &self.target;
         let attributes = Attributes::Resource {
             verb: "create",
             group: kind.group,
             resource: kind.plural,
-            subresource: "",
+            subresource: self.subresource.map_or("", Subresource::name),
             namespace,
             name,
         };
@@ -442,7 +442,10 @@ impl Call<'_> {
         let options = self.delete_options(&body)?;
         let deleted = self.inner.verbs.delete(&self.target, &options).await?;
         if !deleted.finished {
-            return self.reply(StatusCode::OK, &deleted.entry, &[]);
+            // Who wants the dependents to go, in the old way, is told that this takes time.
+            let waits = options.orphan_dependents == Some(false);
+            let status = if waits { StatusCode::ACCEPTED } else { StatusCode::OK };
+            return self.reply(status, &deleted.entry, &[]);
         }
         let uid = deleted.entry.object()?.meta().uid.clone();
         encode::deleted(&self.accept, self.target.kind, &self.target.name, &uid)

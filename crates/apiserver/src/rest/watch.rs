@@ -25,6 +25,7 @@ use crate::status::ApiError;
 use crate::table::{self, IncludeObject};
 use crate::verbs::{WatchItem, WatchStream};
 
+const JSON_WATCH: &str = "application/json;stream=watch";
 const PROTOBUF_WATCH: &str = "application/vnd.kubernetes.protobuf;stream=watch";
 
 /// A watch as the client wants it. It ends when the server drains: clients resume from the last revision.
@@ -38,7 +39,7 @@ pub(super) fn answer(
     let content_type = match accept.format {
         Format::Json => JSON,
         Format::Protobuf => PROTOBUF_WATCH,
-        Format::Yaml => return Err(ApiError::not_acceptable(&[JSON, PROTOBUF_WATCH])),
+        Format::Yaml => return Err(ApiError::not_acceptable(&[JSON_WATCH, PROTOBUF_WATCH])),
     };
     let mut framer = Framer { kind, view: accept.view, format: accept.format, include, columns_sent: false };
     let frames = items.take_until(stop.cancelled_owned()).map(move |items| {

@@ -181,6 +181,9 @@ pub(super) fn place(target: &Target, meta: &mut ObjectMeta) -> Result<(), ApiErr
         if meta.namespace.is_empty() {
             meta.namespace.clone_from(&target.namespace);
         }
+    } else {
+        // What is in no namespace may name one, which means nothing.
+        meta.namespace.clear();
     }
     if meta.namespace != target.namespace {
         return Err(ApiError::bad_request(

@@ -85,7 +85,7 @@ impl Verbs {
                 At::Exactly(revision) => {
                     let page = self.list_exactly(cache, selection, None, limit, revision).await?;
                     page.ok_or_else(|| {
-                        ApiError::expired(format!("resource version {revision} is forgotten"))
+                        ApiError::expired("The resourceVersion for the provided list is too old.")
                     })?
                 }
             }

@@ -6,7 +6,7 @@ use gantry_api::field::{Error, Path};
 use gantry_api::meta::v1::{CreateOptions, ObjectMeta, UpdateOptions};
 use gantry_api::{Kind, Object, Subresource, validation};
 
-use super::create::{check_kind, place};
+use super::create::check_kind;
 use super::modify::Next;
 use super::ownership::{Ownership, keep_times, writer};
 use super::{Target, Verbs, finalize, options, pods, versions};
@@ -67,7 +67,8 @@ impl Verbs {
         check_subresource(target.kind, subresource)?;
         let ruled = versions::ruled(target);
         let mut object = versions::ruled_object(ruled.kind, object)?;
-        place(target, object.meta_mut())?;
+        check_place(target, object.meta())?;
+        object.meta_mut().namespace.clone_from(&target.namespace);
         let dry_run = options::of_write("UpdateOptions", &options.field_manager, &options.dry_run)?;
         let writer = writer(&options.field_manager, subresource);
         let asked =
@@ -98,6 +99,29 @@ pub(super) fn check_subresource(kind: &Kind, subresource: Option<Subresource>) -
         ) if kind.has(one) => Ok(()),
         Some(one) => Err(ApiError::method_not_allowed(kind, &format!("update of {}", one.name()))),
     }
+}
+
+/// The object says its name, and no other place than the path.
+fn check_place(target: &Target, meta: &ObjectMeta) -> Result<(), ApiError> {
+    let (name, namespace) = (&target.name, &target.namespace);
+    if meta.name.is_empty() {
+        return Err(ApiError::bad_request(format!(
+            "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        )));
+    }
+    if meta.name != *name {
+        return Err(ApiError::bad_request(format!(
+            "the name of the object ({}) does not match the name on the URL ({name})",
+            meta.name
+        )));
+    }
+    if target.kind.namespaced() && !meta.namespace.is_empty() && meta.namespace != *namespace {
+        return Err(ApiError::bad_request(format!(
+            "the namespace of the object ({}) does not match the namespace on the request ({namespace})",
+            meta.namespace
+        )));
+    }
+    Ok(())
 }
 
 /// Some kinds are changed only by those who have seen what they change.

@@ -1,10 +1,11 @@
 //! Continue tokens: where a list goes on, and at which revision.
 
-use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::{DecodeError, Engine as _};
 use serde::{Deserialize, Serialize};
 
 use crate::cache::Entry;
+use crate::go_json;
 use crate::status::ApiError;
 
 /// Where a list goes on.
@@ -17,7 +18,8 @@ pub(super) struct Token {
 }
 
 /// As clients carry it, as upstream's: the start is the first key that may follow, relative to the namespace.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Wire {
     v: String,
     rv: i64,
@@ -46,29 +48,50 @@ impl Token {
 
     /// Reads a token of a list of `namespace` (empty: of all).
     pub(super) fn decode(text: &str, namespace: &str) -> Result<Self, ApiError> {
-        let invalid = |why: &str| ApiError::bad_request(format!("continue key is not valid: {why}"));
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid("it is not base64"))?;
-        let wire: Wire = serde_json::from_slice(&bytes).map_err(|_| invalid("it is not a token"))?;
+        let invalid = |why: String| {
+            ApiError::bad_request(format!("invalid continue token: continue key is not valid{why}"))
+        };
+        let bytes =
+            decode(text).map_err(|at| invalid(format!(": illegal base64 data at input byte {at}")))?;
+        let wire: Wire = serde_json::from_slice(&bytes).map_err(|error| {
+            invalid(format!(": {}", go_json::why_not(&bytes).unwrap_or_else(|| error.to_string())))
+        })?;
         if wire.v != VERSION {
-            return Err(invalid(&format!("unknown version {:?}", wire.v)));
+            return Err(invalid(format!(": server does not recognize this encoded version {}", wire.v)));
         }
         let revision = match wire.rv {
-            -1 => None,
-            revision if revision > 0 => Some(revision),
-            _ => return Err(invalid("incorrect encoded start resourceVersion")),
+            0 => {
+                return Err(invalid(format!(": incorrect encoded start resourceVersion (version {VERSION})")));
+            }
+            ..0 => None,
+            revision => Some(revision),
         };
+        if wire.start.is_empty() {
+            return Err(invalid(format!(": encoded start key empty (version {VERSION})")));
+        }
         let start = wire.start.strip_suffix('\0').unwrap_or(&wire.start);
-        if start.is_empty() || start.contains("..") {
-            return Err(invalid("incorrect encoded start key"));
+        let start = start.strip_prefix('/').unwrap_or(start);
+        // No object has such a key, so that nobody can look outside of what he may see.
+        let is_clean = |segment: &str| !matches!(segment, "" | "." | "..");
+        if !start.split('/').all(is_clean) {
+            return Err(invalid(format!(": {}", wire.start)));
         }
         let after = if namespace.is_empty() { start.to_owned() } else { format!("{namespace}/{start}") };
         Ok(Self { revision, after })
     }
 }
 
+/// Base64 without padding; fails with the place of what is none.
+fn decode(text: &str) -> Result<Vec<u8>, usize> {
+    URL_SAFE_NO_PAD.decode(text).map_err(|error| match error {
+        DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol(at, _) => at,
+        DecodeError::InvalidLength(_) | DecodeError::InvalidPadding => text.len(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Token;
+    use super::*;
 
     #[test]
     fn tokens_come_back() {
@@ -82,8 +105,25 @@ mod tests {
 
     #[test]
     fn what_is_no_token_is_refused() {
-        for text in ["x", "e30", "!", ""] {
-            assert!(Token::decode(text, "ns").is_err(), "{text}");
+        let why = |text: &str| Token::decode(text, "ns").unwrap_err().to_string();
+        let encoded = |json: &str| URL_SAFE_NO_PAD.encode(json);
+        let head = "invalid continue token: continue key is not valid";
+        for (token, wanted) in [
+            ("!".to_owned(), ": illegal base64 data at input byte 0"),
+            (String::new(), ": unexpected end of JSON input"),
+            (encoded("{"), ": unexpected end of JSON input"),
+            (encoded("{}"), ": server does not recognize this encoded version "),
+            (
+                encoded(r#"{"v":"meta.k8s.io/v1","start":"a"}"#),
+                ": incorrect encoded start resourceVersion (version meta.k8s.io/v1)",
+            ),
+            (
+                encoded(r#"{"v":"meta.k8s.io/v1","rv":1}"#),
+                ": encoded start key empty (version meta.k8s.io/v1)",
+            ),
+            (encoded(r#"{"v":"meta.k8s.io/v1","rv":1,"start":"a/../b"}"#), ": a/../b"),
+        ] {
+            assert_eq!(why(&token), format!("{head}{wanted}"), "{token}");
         }
     }
 }
