@@ -25,7 +25,7 @@ pub struct Case {
 
 /// A request and what is expected of its answer. In every text, `${name}` is what an earlier step kept, and `${ns}` the
 /// case's namespace.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// Method and path, such as `GET /api/v1/pods`.
@@ -33,19 +33,29 @@ pub struct Step {
     /// The request's headers.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// The body as an object; sent as JSON.
+    /// The body as an object; sent as JSON, or in the form of its media type: YAML or protobuf.
     pub body: Option<Value>,
     /// The body as it is.
     pub text: Option<String>,
+    /// The body is so many spaces.
+    pub large: Option<usize>,
+    /// The body is the one that an earlier step kept under this name.
+    pub again: Option<String>,
     /// The body's media type, where it is not `application/json`.
     #[serde(rename = "type")]
     pub media_type: Option<String>,
     /// Who asks: `anonymous`, or the client of the certificate.
     #[serde(default, rename = "as")]
     pub user: User,
+    /// Whether to ask again until the answer is as expected, for some seconds: what is asked for follows by itself.
+    #[serde(default)]
+    pub until: bool,
+    /// To hang up after so many events of a watch, instead of waiting for its end.
+    pub take: Option<usize>,
     /// What is expected.
     pub expect: Expect,
-    /// What later steps need, by its path in the answer, such as `metadata.resourceVersion`.
+    /// What later steps need, by its path in the answer, such as `metadata.resourceVersion`; `header:NAME` for a
+    /// header, and `body:` for the whole body, to be sent `again`.
     #[serde(default)]
     pub keep: BTreeMap<String, String>,
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Certificate, Identity, Method, redirect};
+use serde_json::Value;
 
 use crate::case::User;
+use crate::protobuf::{self, PROTOBUF};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -52,6 +54,7 @@ impl Client {
             reqwest::Client::builder()
                 .tls_certs_only([authority.clone()])
                 .redirect(redirect::Policy::none())
+                .user_agent("battery/1")
                 .timeout(PATIENCE)
                 .no_proxy()
         };
@@ -66,6 +69,16 @@ impl Client {
 
     /// Sends a request.
     pub async fn send(&self, user: User, request: &Request) -> anyhow::Result<Answer> {
+        self.send_taking(user, request, None).await
+    }
+
+    /// Sends a request, and hangs up after so many events where the answer is a watch.
+    pub async fn send_taking(
+        &self,
+        user: User,
+        request: &Request,
+        events: Option<usize>,
+    ) -> anyhow::Result<Answer> {
         let client = match user {
             User::Admin => &self.admin,
             User::Anonymous => &self.anonymous,
@@ -81,9 +94,17 @@ impl Client {
             }
             call = call.body(body.clone());
         }
-        let answer = call.send().await?;
-        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        Ok(Answer { status, headers, body: answer.bytes().await?.to_vec() })
+        let mut response = call.send().await?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let mut answer = Answer { status, headers, body: Vec::new() };
+        while let Some(chunk) = response.chunk().await? {
+            answer.body.extend_from_slice(&chunk);
+            let complete = |events| answer.events().is_ok_and(|found| found.len() >= events);
+            if status < 300 && events.is_some_and(complete) {
+                break;
+            }
+        }
+        Ok(answer)
     }
 }
 
@@ -92,6 +113,34 @@ impl Answer {
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The media type of the body, with its parameters.
+    #[must_use]
+    pub fn media_type(&self) -> String {
+        self.headers("content-type").into_iter().next().unwrap_or_default()
+    }
+
+    /// The body as a JSON value, whatever its form.
+    pub fn value(&self) -> anyhow::Result<Value> {
+        let media_type = self.media_type();
+        if media_type.starts_with(PROTOBUF) {
+            return protobuf::decode(&self.body).context("not protobuf");
+        }
+        if media_type.starts_with("application/yaml") {
+            return serde_yaml::from_slice(&self.body).context("not YAML");
+        }
+        serde_json::from_slice(&self.body).context("not JSON")
+    }
+
+    /// The body as the events of a watch.
+    pub fn events(&self) -> anyhow::Result<Vec<Value>> {
+        if self.media_type().starts_with(PROTOBUF) {
+            return protobuf::events(&self.body).context("not protobuf");
+        }
+        let text = self.text();
+        let lines = text.lines().map(serde_json::from_str).collect::<Result<_, _>>();
+        lines.context("not JSON")
     }
 
     /// The values of a header.

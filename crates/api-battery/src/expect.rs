@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use crate::client::Answer;
 
-/// What is expected of an answer. What is not said is not looked at.
-#[derive(Debug, Clone, Deserialize)]
+/// What is expected of an answer. What is not said is not looked at. Protobuf is compared as the JSON that it stands
+/// for.
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     /// The status code.
@@ -21,7 +22,7 @@ pub struct Expect {
     pub body: Option<Pattern>,
     /// The body as JSON: some of it. Objects may have more fields, lists may not have more items.
     pub contains: Option<Pattern>,
-    /// The body as JSON objects, one a line, each as in `contains`.
+    /// The events of a watch, each as in `contains`: JSON objects, one a line, or protobuf.
     pub lines: Option<Vec<Pattern>>,
     /// The body as text.
     pub text: Option<String>,
@@ -60,16 +61,16 @@ pub fn problems(expect: &Expect, answer: &Answer) -> Vec<String> {
         found.push(format!("text: {:?} instead of {pattern:?}", answer.text()));
     }
     if let Some(patterns) = &expect.lines {
-        match answer.text().lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>() {
+        match answer.events() {
             Ok(lines) => compare(&Value::from(patterns.clone()), &lines.into(), false, "lines", &mut found),
-            Err(error) => found.push(format!("lines: not JSON: {error}")),
+            Err(error) => found.push(format!("lines: {error:#}")),
         }
     }
     for (pattern, exact) in [(&expect.body, true), (&expect.contains, false)] {
         let Some(pattern) = pattern else { continue };
-        match serde_json::from_slice(&answer.body) {
+        match answer.value() {
             Ok(value) => compare(pattern, &value, exact, "", &mut found),
-            Err(error) => found.push(format!("body: not JSON: {error}")),
+            Err(error) => found.push(format!("body: {error:#}")),
         }
     }
     found

@@ -34,7 +34,7 @@ pub struct Subject {
 #[derive(Debug)]
 struct Own {
     _stop: DropGuard,
-    _etcd: Etcd,
+    etcd: Etcd,
     _files: TempDir,
 }
 
@@ -66,12 +66,27 @@ impl Subject {
             }
         };
         tokio::time::timeout(PATIENCE, ready).await.context("the server does not get ready")?;
+        if let Some(own) = &subject.own {
+            subject.forget(own.etcd.port).await?;
+        }
         Ok(subject)
     }
 
     async fn is_found(&self, path: &str) -> bool {
         let answer = self.client.send(User::Admin, &request("GET", path, None)).await;
         answer.is_ok_and(|answer| answer.status == 200)
+    }
+
+    /// Makes the store forget its first versions, as every one has that is older than some minutes.
+    async fn forget(&self, port: u16) -> anyhow::Result<()> {
+        let answer = self.client.send(User::Admin, &request("GET", "/api/v1/namespaces", None)).await?;
+        let revision = answer.value()?["metadata"]["resourceVersion"].clone();
+        let url = format!("http://127.0.0.1:{port}/v3/kv/compaction");
+        let body = serde_json::json!({"revision": revision}).to_string();
+        let store = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
+        let answer = store.post(url).body(body).send().await?;
+        ensure!(answer.status() == 200, "the store does not forget: {}", answer.text().await?);
+        Ok(())
     }
 
     /// Its client.
@@ -103,6 +118,9 @@ impl Subject {
             format!("--tls-cert-file={}", path("server.pem")),
             format!("--tls-private-key-file={}", path("server-key.pem")),
             format!("--client-ca-file={}", path("ca.pem")),
+            "--service-account-issuer=https://battery.example".to_owned(),
+            format!("--service-account-signing-key-file={}", path("accounts-key.pem")),
+            format!("--service-account-key-file={}", path("accounts-key.pem")),
         ];
         let app = App::build(&Options::try_parse_from(flags)?).await?;
         let address = *app.addresses().first().context("the server listens nowhere")?;
@@ -111,7 +129,7 @@ impl Subject {
         let authority = std::fs::read(files.path().join("ca.pem"))?;
         let client =
             Client::new(&format!("https://{address}"), &authority, certificate.as_bytes(), key.as_bytes())?;
-        let own = Own { _stop: stop.drop_guard(), _etcd: etcd, _files: files };
+        let own = Own { _stop: stop.drop_guard(), etcd, _files: files };
         Ok(Self { client, own: Some(own) })
     }
 }
@@ -160,7 +178,7 @@ impl Drop for Etcd {
     }
 }
 
-/// Writes `ca.pem`, `server.pem` and `server-key.pem`; returns the administrator's certificate and key.
+/// Writes `ca.pem`, `server.pem`, `server-key.pem` and `accounts-key.pem`; returns the administrator's certificate and key.
 fn make_certificates(directory: &Path) -> anyhow::Result<(String, String)> {
     let mut params = named("gantry-battery-ca", None);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -175,6 +193,8 @@ fn make_certificates(directory: &Path) -> anyhow::Result<(String, String)> {
     let key = KeyPair::generate()?;
     std::fs::write(directory.join("server.pem"), params.signed_by(&key, &issuer)?.pem())?;
     std::fs::write(directory.join("server-key.pem"), key.serialize_pem())?;
+
+    std::fs::write(directory.join("accounts-key.pem"), KeyPair::generate()?.serialize_pem())?;
 
     let mut params = named("battery", Some("system:masters"));
     params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
