@@ -6,7 +6,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help deps test-deps build images up down purge test test-api unit e2e lint docs bench clean
+.PHONY: help deps test-deps build images up down purge test test-api fuzz unit e2e lint docs bench clean
 
 NODES ?=
 STATE_DIR ?= .cluster
@@ -54,6 +54,10 @@ unit: test-deps ## unit tests, batteries and component tests
 
 test-api: test-deps ## the API battery, against GANTRY_API_URL or a server of its own
 	cargo test -p gantry-api-battery -- --show-output
+
+fuzz: ## arbitrary input for every decoder, SECONDS for each (DECODER=cel for one)
+	GANTRY_FUZZ_SECONDS=$(or $(SECONDS),60) $(if $(DECODER),GANTRY_FUZZ_TARGET=$(DECODER)) \
+		cargo test --release -p gantry-fuzz --test decoders
 
 $(PYTHON): tests/python/requirements.txt | test-deps
 	python3 -m venv --clear $(TARGET)/python

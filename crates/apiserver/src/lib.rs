@@ -33,3 +33,5 @@ mod tokens;
 mod trust;
 pub mod verbs;
 mod webhook;
+
+pub use rest::decoders;

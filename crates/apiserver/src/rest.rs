@@ -5,6 +5,7 @@ mod asked;
 mod body;
 mod connect;
 mod container;
+pub mod decoders;
 mod documents;
 mod encode;
 mod exec;

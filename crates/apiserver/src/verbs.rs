@@ -49,6 +49,7 @@ use crate::webhook;
 
 pub(crate) use create::generate_name;
 pub(crate) use modify::Next;
+pub(crate) use read::check_continue_token;
 
 /// What a request is about: an object, or a collection.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -29,6 +29,12 @@ use crate::verbs::{Target, Verbs};
 /// Pieces of input that may wait for the node.
 const BACKLOG: usize = 16;
 
+/// In how many protocols a client's message means something.
+pub(super) fn meanings(message: &bytes::Bytes) -> usize {
+    let protocols = Protocol::names().into_iter().filter_map(Protocol::by_name);
+    protocols.filter(|protocol| matches!(protocol.decode(message), Ok(Some(_)))).count()
+}
+
 /// Which streams a client asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {

@@ -463,7 +463,7 @@ fn include_object(accept: &Accept, query: &Query) -> Result<IncludeObject, ApiEr
     if accept.view == View::Table { query.include_object() } else { Ok(IncludeObject::Metadata) }
 }
 
-fn delete_options(body: &RawBody) -> Result<DeleteOptions, ApiError> {
+pub(super) fn delete_options(body: &RawBody) -> Result<DeleteOptions, ApiError> {
     let message = "k8s.io.apimachinery.pkg.apis.meta.v1.DeleteOptions";
     if body.media_type == PROTOBUF {
         let envelope = gantry_store::envelope::decode(&body.bytes)

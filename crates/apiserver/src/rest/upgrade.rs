@@ -17,7 +17,7 @@ use tonic::body::Body;
 pub(super) use self::idle::Idle;
 pub(super) use self::spdy::Spdy;
 pub(super) use self::tunnel::Tunnel;
-pub(super) use self::websocket::{Socket, WebSocket, closing, decode, encode};
+pub(super) use self::websocket::{Socket, WebSocket, closing, config, decode, encode};
 use crate::status::ApiError;
 
 /// The largest message of a client.

@@ -215,6 +215,11 @@ impl Verbs {
     }
 }
 
+/// Whether a text is a token of a list of `namespace` (empty: of all).
+pub(crate) fn check_continue_token(text: &str, namespace: &str) -> Result<(), ApiError> {
+    Token::decode(text, namespace).map(|_| ())
+}
+
 fn finish(page: Page, namespace: &str) -> List {
     let mut metadata = ListMeta { resource_version: page.revision.to_string(), ..ListMeta::default() };
     if let Some(last) = page.items.last().filter(|_| page.more) {

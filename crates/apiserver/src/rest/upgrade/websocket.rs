@@ -75,13 +75,17 @@ impl WebSocket {
 
     /// The connection as a WebSocket.
     pub(in super::super) async fn open(connection: TokioIo<Upgraded>) -> Socket {
-        let config = WebSocketConfig::default()
-            .max_message_size(Some(MAX_MESSAGE))
-            .max_frame_size(Some(MAX_MESSAGE))
-            .max_write_buffer_size(2 * MAX_MESSAGE)
-            .write_buffer_size(0);
-        Socket::from_raw_socket(connection, Role::Server, Some(config)).await
+        Socket::from_raw_socket(connection, Role::Server, Some(config())).await
     }
+}
+
+/// How much a client may send at once.
+pub(in super::super) fn config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .max_message_size(Some(MAX_MESSAGE))
+        .max_frame_size(Some(MAX_MESSAGE))
+        .max_write_buffer_size(2 * MAX_MESSAGE)
+        .write_buffer_size(0)
 }
 
 /// The last message of a session. Clients take no other code, and not the absence of one, for its end.
