@@ -112,7 +112,8 @@ fn one(target: Target, memory: &'static dyn Memory) -> anyhow::Result<()> {
     let watchdog = Watchdog::start();
     let mut runner = Runner { target, memory, watchdog, current, seen: HashSet::new(), count: 0, most: 0 };
     if let Some(input) = again {
-        println!("{}: {}", runner.target.name, runner.attempt(&input)?.unwrap_or_default());
+        let outcome = runner.attempt(&input)?.unwrap_or_default();
+        println!("{}: {outcome}", runner.target.name);
         return Ok(());
     }
     runner.run((seconds > 0).then(|| Duration::from_secs(seconds)))

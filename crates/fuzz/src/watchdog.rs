@@ -16,6 +16,7 @@ pub struct Watchdog(Arc<Mutex<Option<Instant>>>);
 impl Watchdog {
     /// Begins to watch. The thread ends with the process.
     #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "a thread of its own, which no runtime has")]
     pub fn start() -> Self {
         let watchdog = Self::default();
         let watched = watchdog.clone();

@@ -32,7 +32,8 @@ pub(super) const OBJECTS: [&str; 8] = [
 ];
 
 /// An object of what a definition may define.
-const WIDGET: &[u8] = br#"{"metadata":{"name":"a"},"spec":{"size":"s","replicas":3,"items":[{"n":"x"}],"any":{}}}"#;
+const WIDGET: &[u8] =
+    br#"{"metadata":{"name":"a"},"spec":{"size":"s","replicas":3,"items":[{"n":"x"}],"any":{}}}"#;
 
 const WORDS: &[&str] = &[
     "{",

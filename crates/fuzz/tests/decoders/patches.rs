@@ -65,10 +65,7 @@ pub(super) fn all() -> Vec<Target> {
         include_str!("../../corpus/operations.json"),
         r#"[{"op":"add","path":"/metadata/labels","value":{}},{"op":"add","path":"/metadata/labels/a~1b","value":"c"}]"#,
     ]);
-    let merges = texts(&[
-        include_str!("../../corpus/merge.json"),
-        r#"{"spec":null}"#,
-    ]);
+    let merges = texts(&[include_str!("../../corpus/merge.json"), r#"{"spec":null}"#]);
     let strategic = texts(&[
         include_str!("../../corpus/strategic.json"),
         r#"{"metadata":{"$deleteFromPrimitiveList/finalizers":["x"],"finalizers":["y"]}}"#,

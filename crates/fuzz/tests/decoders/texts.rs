@@ -225,8 +225,11 @@ fn field_selector(bytes: &[u8]) -> String {
         Ok(selector) => {
             for term in selector.terms() {
                 // What is written for a term is read as that term.
-                let again = FieldSelector::parse(&FieldSelector::field(&term.field, &term.value));
-                assert!(again.is_ok_and(|again| again.exact(&term.field) == Some(term.value.as_str())), "{term:?}");
+                let again = FieldSelector::parse(&FieldSelector::field(&term.field, &term.value).to_string());
+                assert!(
+                    again.is_ok_and(|again| again.exact(&term.field) == Some(term.value.as_str())),
+                    "{term:?}"
+                );
             }
             format!("{} terms, {}", selector.terms().len(), selector.matches_with(|_| Some("a")))
         }

@@ -61,7 +61,9 @@ impl Token {
         }
         let revision = match wire.rv {
             0 => {
-                return Err(invalid(format!(": incorrect encoded start resourceVersion (version {VERSION})")));
+                return Err(invalid(format!(
+                    ": incorrect encoded start resourceVersion (version {VERSION})"
+                )));
             }
             ..0 => None,
             revision => Some(revision),
