@@ -50,7 +50,8 @@ fn absent(operation: &Operation) -> Step {
     let query: Vec<String> =
         operation.parameters.iter().filter(|name| name.as_str() != "sinceTime").map(value).collect();
     let resource = ["pods", "services", "nodes"].into_iter().find(|one| path.contains(&format!("/{one}/")));
-    let resource = resource.unwrap_or_default();
+    // A service is asked for through where it leads.
+    let resource = resource.map_or("", |one| if one == "services" { "endpoints" } else { one });
     let body = json!({
         "kind": "Status",
         "apiVersion": "v1",

@@ -129,7 +129,7 @@ fn prepare(step: &Step, kept: &Kept) -> anyhow::Result<Request> {
 fn encoded(body: &Value, media_type: &str) -> anyhow::Result<Vec<u8>> {
     Ok(match media_type {
         PROTOBUF => protobuf::encode(body)?,
-        "application/yaml" => serde_yaml::to_string(body)?.into_bytes(),
+        "application/yaml" => gantry_api::yaml::to_string(body)?.into_bytes(),
         _ => body.to_string().into_bytes(),
     })
 }

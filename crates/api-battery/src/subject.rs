@@ -66,27 +66,12 @@ impl Subject {
             }
         };
         tokio::time::timeout(PATIENCE, ready).await.context("the server does not get ready")?;
-        if let Some(own) = &subject.own {
-            subject.forget(own.etcd.port).await?;
-        }
         Ok(subject)
     }
 
     async fn is_found(&self, path: &str) -> bool {
         let answer = self.client.send(User::Admin, &request("GET", path, None)).await;
         answer.is_ok_and(|answer| answer.status == 200)
-    }
-
-    /// Makes the store forget its first versions, as every one has that is older than some minutes.
-    async fn forget(&self, port: u16) -> anyhow::Result<()> {
-        let answer = self.client.send(User::Admin, &request("GET", "/api/v1/namespaces", None)).await?;
-        let revision = answer.value()?["metadata"]["resourceVersion"].clone();
-        let url = format!("http://127.0.0.1:{port}/v3/kv/compaction");
-        let body = serde_json::json!({"revision": revision}).to_string();
-        let store = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
-        let answer = store.post(url).body(body).send().await?;
-        ensure!(answer.status() == 200, "the store does not forget: {}", answer.text().await?);
-        Ok(())
     }
 
     /// Its client.
@@ -105,6 +90,7 @@ impl Subject {
         let files = tempfile::tempdir()?;
         let (certificate, key) = make_certificates(files.path())?;
         let etcd = Etcd::start()?;
+        tokio::time::timeout(PATIENCE, etcd.forget()).await.context("the store does not answer")??;
         let path = |name: &str| files.path().join(name).display().to_string();
         let flags = [
             "gantry-apiserver".to_owned(),
@@ -143,6 +129,24 @@ struct Etcd {
 }
 
 impl Etcd {
+    /// Makes the store forget its first versions, as every one has that is older than some minutes. Before there is a
+    /// server, which would remember them.
+    async fn forget(&self) -> anyhow::Result<()> {
+        let store = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
+        let url = |call: &str| format!("http://127.0.0.1:{}/v3/kv/{call}", self.port);
+        // "battery" and nothing, in base64.
+        let put = serde_json::json!({"key": "YmF0dGVyeQ==", "value": ""}).to_string();
+        while store.post(url("put")).body(put.clone()).send().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let answer = store.post(url("put")).body(put).send().await?.bytes().await?;
+        let answer: serde_json::Value = serde_json::from_slice(&answer)?;
+        let body = serde_json::json!({"revision": answer["header"]["revision"]}).to_string();
+        let answer = store.post(url("compaction")).body(body).send().await?;
+        ensure!(answer.status() == 200, "the store does not forget: {}", answer.text().await?);
+        Ok(())
+    }
+
     /// Starts it; the API server waits until it listens.
     fn start() -> anyhow::Result<Self> {
         let data = tempfile::tempdir()?;

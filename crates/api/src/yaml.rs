@@ -4,6 +4,7 @@
 //! [`crate::schema::check`] to find. Aliases are expanded within a budget: a document of a few lines that expands to
 //! gigabytes is refused as soon as the budget is spent.
 
+mod emit;
 mod merge;
 mod scalar;
 mod transcode;
@@ -82,7 +83,8 @@ pub fn documents(text: &str, limits: &Limits) -> Result<Vec<Vec<u8>>, YamlError>
 
 /// A value as YAML.
 pub fn to_string(value: &serde_json::Value) -> Result<String, YamlError> {
-    serde_yaml::to_string(value).map_err(|error| YamlError::Invalid(error.to_string()))
+    let value = serde_yaml::to_value(value).map_err(|error| YamlError::Invalid(error.to_string()))?;
+    emit::text(value)
 }
 
 /// JSON text as YAML, with the order of the fields as they stand.
@@ -91,7 +93,7 @@ pub fn from_json(json: &[u8]) -> Result<String, YamlError> {
     // A mapping of YAML keeps the order, which a map of serde_json would not.
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let value = serde_yaml::Value::deserialize(&mut deserializer).map_err(|error| invalid(&error))?;
-    serde_yaml::to_string(&value).map_err(|error| invalid(&error))
+    emit::text(value)
 }
 
 #[cfg(test)]
@@ -195,12 +197,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_is_read_as_it_was() {
+        let value = serde_json::json!({"y": ["yes", "No", "0644", "-010", "089", "1.5", "null", "~", "<<", "", "oN"],
+            "text": "two\nlines: yes\n- no\n", "number": 10, "off": {"n": false}});
+        let text = to_string(&value).unwrap();
+        assert_eq!(to_value(&text).unwrap(), value, "{text}");
+        assert!(text.contains("'y':") && text.contains("- 'yes'"), "{text}");
+    }
+
+    #[test]
     fn yaml_is_written_in_order() {
         let text =
             from_json(br#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a","labels":{"on":"true"}}}"#);
         assert_eq!(
             text.unwrap(),
-            "kind: Pod\napiVersion: v1\nmetadata:\n  name: a\n  labels:\n    on: 'true'\n"
+            "kind: Pod\napiVersion: v1\nmetadata:\n  name: a\n  labels:\n    'on': 'true'\n"
         );
     }
 }

@@ -215,6 +215,13 @@ impl ApiError {
         Self::about(Reason::Conflict, kind, name, message)
     }
 
+    /// The same of a resource of the core group by its name, such as `pods/binding`.
+    #[must_use]
+    pub fn conflict_about(resource: &str, name: &str, detail: &str) -> Self {
+        let message = format!("Operation cannot be fulfilled on {resource} {name:?}: {detail}");
+        Self::new(Reason::Conflict, message).with_details(details("", resource, name))
+    }
+
     /// The object is at another revision than the client's.
     #[must_use]
     pub fn modified(kind: &Kind, name: &str) -> Self {

@@ -92,6 +92,7 @@ pub(super) async fn answer(
     mut request: Request<Body>,
     stop: CancellationToken,
 ) -> Result<Response<Body>, ApiError> {
+    let pod = nodes.pod(verbs, &target.namespace, &target.name).await?;
     let headers = request.headers();
     let opening = match wanted(headers)? {
         Wanted::WebSocket => {
@@ -108,7 +109,6 @@ pub(super) async fn answer(
         return Err(ApiError::bad_request("you must specify at least 1 of stdin, stdout, stderr"));
     }
     let connection = Connection::of(&mut request)?;
-    let pod = nodes.pod(verbs, &target.namespace, &target.name).await?;
     let container = container::choose(&pod, &options.container)?;
     let mut node = nodes.of_node(verbs, &pod).await?;
     let container = ContainerRef {

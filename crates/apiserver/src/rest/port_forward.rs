@@ -39,6 +39,7 @@ pub(super) async fn answer(
     mut request: Request<Body>,
     stop: CancellationToken,
 ) -> Result<Response<Body>, ApiError> {
+    let found = nodes.pod(verbs, &target.namespace, &target.name).await?;
     let headers = request.headers();
     let opening = match wanted(headers)? {
         Wanted::Spdy => match Spdy::read(headers, &[PROTOCOL]) {
@@ -55,7 +56,7 @@ pub(super) async fn answer(
         }
     };
     let connection = Connection::of(&mut request)?;
-    let (node, found) = nodes.of_pod(verbs, &target.namespace, &target.name).await?;
+    let node = nodes.of_node(verbs, &found).await?;
     let uid = found.metadata.map(|meta| meta.uid).unwrap_or_default();
     let pod = Pod { node, namespace: target.namespace, name: target.name, uid };
     let response = match &opening {

@@ -21,6 +21,7 @@ use super::query::{FieldValidation, Query};
 use super::{Inner, connect, encode, exec, list, log, port_forward, proxy, watch};
 use crate::authorization::{Attributes, Requester, authorize, authorize_selected};
 use crate::cache::Entry;
+use crate::go_json;
 use crate::openapi::{CUSTOM_PATCHES, PATCHES};
 use crate::reviews;
 use crate::status::ApiError;
@@ -423,8 +424,10 @@ impl Call<'_> {
         if r#type == PatchType::Json || validation == FieldValidation::Ignore {
             return Ok(Vec::new());
         }
-        let report = gantry_api::schema::check::json(message, patch)
-            .map_err(|error| ApiError::bad_request(format!("the patch is not valid JSON: {error}")))?;
+        let report = gantry_api::schema::check::json(message, patch).map_err(|error| {
+            let why = go_json::why_not(patch).unwrap_or_else(|| error.to_string());
+            ApiError::bad_request(format!("error decoding patch: {why}"))
+        })?;
         let is_directive = |problem: &String| {
             problem
                 .split_once('"')

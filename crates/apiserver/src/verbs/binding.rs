@@ -44,7 +44,8 @@ impl Verbs {
 
 fn bound(target: &Target, old: &dyn Object, binding: &Binding, node: &str) -> Result<Next, ApiError> {
     let mut new = old.clone_object();
-    let conflict = |detail: String| Err(ApiError::conflict(target.kind, &target.name, &detail));
+    // Upstream's word for what is asked for.
+    let conflict = |detail: String| Err(ApiError::conflict_about("pods/binding", &target.name, &detail));
     let Some(pod) = new.downcast_mut::<Pod>() else {
         return Err(ApiError::method_not_allowed(target.kind, "binding"));
     };
