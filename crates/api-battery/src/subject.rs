@@ -34,7 +34,7 @@ pub struct Subject {
 #[derive(Debug)]
 struct Own {
     _stop: DropGuard,
-    etcd: Etcd,
+    _etcd: Etcd,
     _files: TempDir,
 }
 
@@ -115,7 +115,7 @@ impl Subject {
         let authority = std::fs::read(files.path().join("ca.pem"))?;
         let client =
             Client::new(&format!("https://{address}"), &authority, certificate.as_bytes(), key.as_bytes())?;
-        let own = Own { _stop: stop.drop_guard(), etcd, _files: files };
+        let own = Own { _stop: stop.drop_guard(), _etcd: etcd, _files: files };
         Ok(Self { client, own: Some(own) })
     }
 }
