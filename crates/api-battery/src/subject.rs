@@ -132,6 +132,8 @@ impl Etcd {
     /// Makes the store forget its first versions, as every one has that is older than some minutes. Before there is a
     /// server, which would remember them.
     async fn forget(&self) -> anyhow::Result<()> {
+        // It may be there already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let store = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
         let url = |call: &str| format!("http://127.0.0.1:{}/v3/kv/{call}", self.port);
         // "battery" and nothing, in base64.
