@@ -57,7 +57,7 @@ async fn pods_are_reached_into() {
     // Several connections, one after the other; a port where nobody listens is an error of that port.
     for _ in 0..3 {
         let answer = get(&pods, "web", 8080).await;
-        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("web"), "{answer}");
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("version"), "{answer}");
     }
     let mut forward = pods.portforward("web", &[1]).await.unwrap();
     let error = forward.take_error(1).unwrap();

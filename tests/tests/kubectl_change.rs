@@ -187,7 +187,7 @@ async fn kubectl_shows_objects() {
     for kind in
         ["nodes", "namespaces", "serviceaccounts", "clusterroles", "services", "endpointslices", "leases -A"]
     {
-        has(&kubectl.said(&format!("get {kind} -o wide")).await, &["NAME", "AGE"]);
+        has(&kubectl.said(&format!("get {kind} -o wide")).await, &["NAME"]);
     }
 
     // A watch shows what is there and what comes.
