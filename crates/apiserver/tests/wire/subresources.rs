@@ -73,7 +73,7 @@ async fn a_pod_is_bound_once() {
     let status = server.post(&path, &to).await.ok(201);
     assert_eq!((&status["kind"], &status["status"]), (&json!("Status"), &json!("Success")));
     let status = server.post(&path, &to).await.fails_with(409, "Conflict", "already assigned to node");
-    assert_eq!(status["details"], json!({"name": "a", "kind": "pods"}));
+    assert_eq!(status["details"], json!({"name": "a", "kind": "pods/binding"}));
     server.post(&format!("{PODS}/b/binding"), &binding(json!({"name": "n"}))).await.fails(404, "NotFound");
     assert_eq!(server.get(&format!("{PODS}/a")).await.ok(200)["spec"]["nodeName"], "n");
 }

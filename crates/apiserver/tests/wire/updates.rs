@@ -82,7 +82,10 @@ async fn an_update_creates_where_upstream_does() {
     server.put(&format!("{leases}/a"), &seen).await.ok(200);
     for (path, body) in [
         ("/api/v1/namespaces/default/endpoints/a", json!({"metadata": {"name": "a"}})),
-        ("/api/v1/namespaces/default/services/a", json!({"spec": {"ports": [{"port": 80}]}})),
+        (
+            "/api/v1/namespaces/default/services/a",
+            json!({"metadata": {"name": "a"}, "spec": {"ports": [{"port": 80}]}}),
+        ),
     ] {
         server.put(path, &body).await.ok(201);
         server.get(path).await.ok(200);
@@ -93,12 +96,13 @@ async fn an_update_creates_where_upstream_does() {
     gone["metadata"]["name"] = json!("b");
     server.put(&format!("{leases}/b"), &gone).await.fails_with(409, "Conflict", "UID in precondition");
     // Its rules are those of a new object, and its namespace must be there.
-    let wrong = json!({"spec": {"leaseDurationSeconds": 0}});
+    let wrong = json!({"metadata": {"name": "c"}, "spec": {"leaseDurationSeconds": 0}});
     server.put(&format!("{leases}/c"), &wrong).await.fails(422, "Invalid");
     let elsewhere = "/apis/coordination.k8s.io/v1/namespaces/no/leases/a";
     server.put(elsewhere, &lease("me")).await.fails(404, "NotFound");
     // A dry run leaves nothing.
-    server.put(&format!("{leases}/d?dryRun=All"), &json!({})).await.ok(201);
+    let empty = json!({"metadata": {"name": "d"}});
+    server.put(&format!("{leases}/d?dryRun=All"), &empty).await.ok(201);
     server.get(&format!("{leases}/d")).await.fails(404, "NotFound");
 }
 
@@ -111,11 +115,11 @@ async fn an_update_of_nothing_is_not_found_elsewhere() {
         (format!("{DEPLOYMENTS}/a"), deployment("a", 1)),
         (
             "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/a".to_owned(),
-            json!({"addressType": "IPv4", "endpoints": [], "ports": []}),
+            json!({"metadata": {"name": "a"}, "addressType": "IPv4", "endpoints": [], "ports": []}),
         ),
         (
             "/api/v1/namespaces/default/services/a/status".to_owned(),
-            json!({"spec": {"ports": [{"port": 80}]}}),
+            json!({"metadata": {"name": "a"}, "spec": {"ports": [{"port": 80}]}}),
         ),
     ] {
         server.put(&path, &body).await.fails(404, "NotFound");
