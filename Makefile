@@ -57,7 +57,7 @@ test-api: test-deps ## the API battery, against GANTRY_API_URL or a server of it
 
 fuzz: ## arbitrary input for every decoder, SECONDS for each (DECODER=cel for one)
 	GANTRY_FUZZ_SECONDS=$(or $(SECONDS),60) $(if $(DECODER),GANTRY_FUZZ_TARGET=$(DECODER)) \
-		cargo test --release -p gantry-fuzz --test decoders
+		cargo test --profile $(PROFILE) -p gantry-fuzz --test decoders
 
 $(PYTHON): tests/python/requirements.txt | test-deps
 	python3 -m venv --clear $(TARGET)/python
