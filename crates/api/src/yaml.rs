@@ -19,6 +19,8 @@ pub struct Limits {
     pub bytes: usize,
     /// Depth of nested lists and mappings.
     pub depth: usize,
+    /// Brackets and braces that are open at once, wherever they stand in the text.
+    pub brackets: usize,
     /// Values and keys of one document, aliases expanded.
     pub nodes: usize,
     /// Bytes of the JSON of one document, aliases expanded.
@@ -28,7 +30,7 @@ pub struct Limits {
 impl Default for Limits {
     /// Those of the API: what fits a request, and nesting that serde_json reads as well.
     fn default() -> Self {
-        Self { bytes: 3 << 20, depth: 100, nodes: 500_000, expanded_bytes: 6 << 20 }
+        Self { bytes: 3 << 20, depth: 100, brackets: 1000, nodes: 500_000, expanded_bytes: 6 << 20 }
     }
 }
 
@@ -71,6 +73,14 @@ pub fn documents(text: &str, limits: &Limits) -> Result<Vec<Vec<u8>>, YamlError>
     if text.len() > limits.bytes {
         return Err(YamlError::TooLarge { actual: text.len(), limit: limits.bytes });
     }
+    if is_json(text) {
+        return Ok(vec![text.as_bytes().to_vec()]);
+    }
+    // The parser looks at all that are open at each of its steps, and reads a document whole before its depth shows.
+    if open_brackets(text) > limits.brackets {
+        let limit = limits.brackets;
+        return Err(YamlError::Invalid(format!("more than {limit} brackets and braces are open at once")));
+    }
     let mut all = Vec::new();
     for document in serde_yaml::Deserializer::from_str(text) {
         let json = transcode::to_json(document, text, limits)?;
@@ -79,6 +89,25 @@ pub fn documents(text: &str, limits: &Limits) -> Result<Vec<Vec<u8>>, YamlError>
         }
     }
     Ok(all)
+}
+
+/// Whether a text is JSON, which is YAML that needs no translation.
+fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+/// The most brackets and braces that are open at once.
+fn open_brackets(text: &str) -> usize {
+    let (mut open, mut most) = (0_usize, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(open);
+    }
+    most
 }
 
 /// A value as YAML.
@@ -179,6 +208,22 @@ mod tests {
         }
         let error = to_json(&bomb).unwrap_err().to_string();
         assert!(error.contains("more than") || error.contains("repetition"), "{error}");
+    }
+
+    #[test]
+    fn json_is_left_as_it_is() {
+        let text = " {\"b\": 1.0,\n\"a\": [\"yes\", \"\\u001b[0m\"], \"b\": 2} ";
+        assert_eq!(json(text), text);
+        // What only looks like it is YAML.
+        assert_eq!(json("{a: yes}"), r#"{"a":true}"#);
+        assert_eq!(json(&format!("{{\"a\": \"{}\"}}", "[".repeat(5000))).len(), 5009);
+    }
+
+    #[test]
+    fn brackets_that_are_open_are_counted_before_they_are_read() {
+        let error = to_json(&"[{".repeat(1 << 20)).unwrap_err().to_string();
+        assert!(error.contains("more than 1000 brackets"), "{error}");
+        assert_eq!(json("a: ']]]] [ok]'\nb: [[x], {k: z}]\n"), r#"{"a":"]]]] [ok]","b":[["x"],{"k":"z"}]}"#);
     }
 
     #[test]
