@@ -271,12 +271,7 @@ impl ApiError {
             [one] => one.clone(),
             several => format!("[{}]", several.join(", ")),
         };
-        let causes = errors.iter().map(|error| StatusCause {
-            reason: error.r#type.reason().to_owned(),
-            message: error.body(),
-            field: error.path.to_string(),
-        });
-        let details = StatusDetails { causes: causes.collect(), ..details };
+        let details = StatusDetails { causes: causes(errors), ..details };
         Self::new(Reason::Invalid, format!("{subject} {name:?} is invalid: {rules}")).with_details(details)
     }
 
@@ -406,6 +401,13 @@ impl ApiError {
         self
     }
 
+    /// The same with the fields that are wrong among its details.
+    #[must_use]
+    pub fn with_causes(mut self, errors: &ErrorList) -> Self {
+        self.0.status.details.get_or_insert_default().causes.extend(causes(errors));
+        self
+    }
+
     /// The same with the advice to try again after some seconds.
     #[must_use]
     pub fn with_retry_after(mut self, seconds: i32) -> Self {
@@ -456,6 +458,16 @@ impl From<ApiError> for tonic::Status {
 /// `pods`, `deployments.apps`.
 fn qualified(kind: &Kind) -> String {
     if kind.group.is_empty() { kind.plural.to_owned() } else { format!("{}.{}", kind.plural, kind.group) }
+}
+
+/// What is wrong with which fields.
+fn causes(errors: &ErrorList) -> Vec<StatusCause> {
+    let cause = |error: &gantry_api::field::Error| StatusCause {
+        reason: error.r#type.reason().to_owned(),
+        message: error.body(),
+        field: error.path.to_string(),
+    };
+    errors.iter().map(cause).collect()
 }
 
 fn details(group: &str, kind: &str, name: &str) -> StatusDetails {

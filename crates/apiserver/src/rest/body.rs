@@ -137,11 +137,15 @@ impl<'a> Expected<'a> {
         Ok((json, found))
     }
 
-    /// No value may be of a wrong type; upstream stops at the first.
+    /// No value may be of a wrong type. Upstream stops at the first, and its words seldom say where that is: so the
+    /// causes, which upstream leaves out, name all fields.
     fn check_types(&self, message: &str, report: &check::Report) -> Result<(), ApiError> {
         match report.types.first() {
             None => Ok(()),
-            Some(error) => Err(self.refused(self.kind, &schema::cannot_unmarshal(message, error))),
+            Some(error) => {
+                let refused = self.refused(self.kind, &schema::cannot_unmarshal(message, error));
+                Err(refused.with_causes(&report.types))
+            }
         }
     }
 
