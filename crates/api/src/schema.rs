@@ -3,6 +3,7 @@
 pub mod check;
 pub mod comments;
 mod go;
+mod go_names;
 mod go_time;
 mod layout;
 mod merge;
@@ -15,6 +16,7 @@ use std::sync::LazyLock;
 use prost_reflect::DescriptorPool;
 
 pub use go::cannot_unmarshal;
+pub use go_names::{go_type, json_kind};
 pub use go_time::not_a_time;
 pub use merge::{Merge, MergeField, merge_field};
 pub use values::values;

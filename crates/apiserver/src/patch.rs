@@ -1,6 +1,7 @@
 //! Patches: RFC 6902, RFC 7386 and Kubernetes' strategic merge, all on JSON values.
 
 use gantry_api::meta::v1::StatusDetails;
+use gantry_api::schema::json_kind;
 use gantry_api::{Kind, patch};
 use serde_json::Value;
 
@@ -147,14 +148,7 @@ fn shaped(value: Value, has_shape: impl Fn(&Value) -> bool, go_type: &str) -> Re
     if has_shape(&value) {
         return Ok(value);
     }
-    let kind = match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    };
+    let kind = json_kind(&value);
     let message =
         format!("error decoding patch: json: cannot unmarshal {kind} into Go value of type {go_type}");
     Err(ApiError::bad_request(message))

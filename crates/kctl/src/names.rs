@@ -1,6 +1,8 @@
 //! The words by which the command line names resources: `pods`, `po`, `deployment/web`, `deploy web db`, `all`.
 
+use anyhow::bail;
 use gantry_api::Kind;
+use gantry_client::{DynamicApi, ListOptions};
 
 use crate::catalog::Catalog;
 
@@ -11,6 +13,29 @@ pub struct Selection {
     pub kind: &'static Kind,
     /// The names.
     pub names: Vec<String>,
+}
+
+impl Selection {
+    /// The names; where there are none, those of all objects that a selector selects.
+    ///
+    /// # Errors
+    /// Where nothing says which objects are meant, or they cannot be listed.
+    pub async fn names(
+        &self,
+        api: &DynamicApi,
+        selector: Option<&str>,
+        all: bool,
+    ) -> anyhow::Result<Vec<String>> {
+        if !self.names.is_empty() {
+            return Ok(self.names.clone());
+        }
+        if selector.is_none() && !all {
+            bail!("name the objects, or select them with --selector or --all");
+        }
+        let label_selector = selector.unwrap_or_default().to_owned();
+        let list = api.list(&ListOptions { label_selector, ..ListOptions::default() }).await?;
+        Ok(list.items.iter().map(|object| object.meta().name.clone()).collect())
+    }
 }
 
 /// Whether a word stands for a kind: `deployments`, `deploy`, `Deployment`, `deployments.apps`, `deployments.v1.apps`.

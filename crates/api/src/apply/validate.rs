@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::element::Element;
 use super::tree::{Tree, children, element};
+use crate::schema::go_type;
 use crate::schema::shape::{Items, Type};
 
 /// No configuration is nested deeper.
@@ -115,19 +116,6 @@ impl Problems {
             self.check(item, of, path);
             path.pop();
         }
-    }
-}
-
-/// The value's type as Go names it.
-fn go_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "<nil>",
-        Value::Bool(_) => "bool",
-        Value::Number(number) if number.is_f64() => "float64",
-        Value::Number(_) => "int64",
-        Value::String(_) => "string",
-        Value::Array(_) => "[]interface {}",
-        Value::Object(_) => "map[string]interface {}",
     }
 }
 

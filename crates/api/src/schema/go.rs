@@ -22,7 +22,7 @@ pub fn cannot_unmarshal(message: &str, error: &Error) -> String {
         let name = go_name(message);
         return format!(
             "json: cannot unmarshal {} into Go value of type {name}",
-            json_kind(&error.value, Form::Any)
+            shown_kind(&error.value, Form::Any)
         );
     };
     let Place { owner, fields, field } = place;
@@ -30,7 +30,7 @@ pub fn cannot_unmarshal(message: &str, error: &Error) -> String {
     if one && let Some(text) = own_words(field.form, &error.value) {
         return text;
     }
-    let kind = json_kind(&error.value, if one { field.form } else { Form::Any });
+    let kind = shown_kind(&error.value, if one { field.form } else { Form::Any });
     format!(
         "json: cannot unmarshal {kind} into Go struct field {owner}.{} of type {}",
         fields.join("."),
@@ -103,20 +103,15 @@ fn is_composite(text: &str) -> bool {
 }
 
 /// The kind of a value. A number that is no integer, or too large a one, is shown where an integer is wanted.
-fn json_kind(value: &serde_json::Value, wanted: Form) -> String {
+fn shown_kind(value: &serde_json::Value, wanted: Form) -> String {
     use serde_json::Value;
     match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(_) => "bool".to_owned(),
         Value::Number(number) if matches!(wanted, Form::Int32 | Form::Int64 | Form::IntOrString) => {
             format!("number {number}")
         }
-        Value::Number(_) => "number".to_owned(),
         Value::String(text) if text == "[...]" => "array".to_owned(),
         Value::String(text) if text == "{...}" => "object".to_owned(),
-        Value::String(_) => "string".to_owned(),
-        Value::Array(_) => "array".to_owned(),
-        Value::Object(_) => "object".to_owned(),
+        other => super::json_kind(other).to_owned(),
     }
 }
 

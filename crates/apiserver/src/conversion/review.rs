@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use gantry_api::field::Path;
+use gantry_api::schema::go_type;
 use gantry_api::validation;
 use serde_json::{Map, Value, json};
 
@@ -165,19 +166,6 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 
 fn in_metadata<'a>(value: &'a Value, field: &str) -> &'a str {
     value.get("metadata").map_or("", |meta| text(meta, field))
-}
-
-/// What Go calls the type of a value.
-fn go_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "<nil>",
-        Value::Bool(_) => "bool",
-        Value::Number(number) if number.is_f64() => "float64",
-        Value::Number(_) => "int64",
-        Value::String(_) => "string",
-        Value::Array(_) => "[]interface {}",
-        Value::Object(_) => "map[string]interface {}",
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What a body says that it holds, and what is said of one that holds something else.
 
 use gantry_api::registry;
+use gantry_api::schema::json_kind;
 use serde_json::Value;
 
 use crate::go_json;
@@ -43,7 +44,7 @@ impl TypeMeta {
             }
         };
         let wrong = |found: &Value, place: &str| {
-            Err(format!("{head}json: cannot unmarshal {} into Go {place}", kind_of(found)))
+            Err(format!("{head}json: cannot unmarshal {} into Go {place}", json_kind(found)))
         };
         let mut found = Self::default();
         match &value {
@@ -126,17 +127,6 @@ pub(super) enum Mismatch {
         /// What upstream says of that.
         text: String,
     },
-}
-
-fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
 }
 
 /// The package that a group's kinds have upstream once they are read.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::modify::Next;
 use super::ownership::{Ownership, refused, writer};
 use super::patch::update_options;
-use super::update::{PUT_ATTEMPTS, check_subresource, draft, succeed};
+use super::update::{PUT_ATTEMPTS, check_name, check_subresource, draft, succeed};
 use super::{Target, Verbs, options, versions};
 use crate::admission::Operation;
 use crate::cache::Entry;
@@ -126,17 +126,7 @@ fn object_of(target: &Target, applied: Applied) -> Result<Box<dyn Object>, ApiEr
             "the namespace of the provided object does not match the namespace sent on the request",
         ));
     }
-    if meta.name.is_empty() {
-        return Err(ApiError::bad_request(format!(
-            "the name of the object ({name} based on URL) was undeterminable: name must be provided"
-        )));
-    }
-    if meta.name != *name {
-        return Err(ApiError::bad_request(format!(
-            "the name of the object ({}) does not match the name on the URL ({name})",
-            meta.name
-        )));
-    }
+    check_name(name, meta)?;
     Ok(object)
 }
 

@@ -101,20 +101,26 @@ pub(super) fn check_subresource(kind: &Kind, subresource: Option<Subresource>) -
     }
 }
 
-/// The object says its name, and no other place than the path.
-fn check_place(target: &Target, meta: &ObjectMeta) -> Result<(), ApiError> {
-    let (name, namespace) = (&target.name, &target.namespace);
+/// The object says its name, which is that of the path.
+pub(super) fn check_name(name: &str, meta: &ObjectMeta) -> Result<(), ApiError> {
     if meta.name.is_empty() {
         return Err(ApiError::bad_request(format!(
             "the name of the object ({name} based on URL) was undeterminable: name must be provided"
         )));
     }
-    if meta.name != *name {
+    if meta.name != name {
         return Err(ApiError::bad_request(format!(
             "the name of the object ({}) does not match the name on the URL ({name})",
             meta.name
         )));
     }
+    Ok(())
+}
+
+/// The object says its name, and no other place than the path.
+fn check_place(target: &Target, meta: &ObjectMeta) -> Result<(), ApiError> {
+    let namespace = &target.namespace;
+    check_name(&target.name, meta)?;
     if target.kind.namespaced() && !meta.namespace.is_empty() && meta.namespace != *namespace {
         return Err(ApiError::bad_request(format!(
             "the namespace of the object ({}) does not match the namespace on the request ({namespace})",

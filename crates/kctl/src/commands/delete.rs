@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::bail;
 use clap::Args as ClapArgs;
 use gantry_api::Kind;
-use gantry_client::{DeleteOptions, DynamicApi, ListOptions};
+use gantry_client::{DeleteOptions, DynamicApi};
 
 use crate::manifest::Files;
 use crate::names::qualified;
@@ -153,15 +153,7 @@ impl Args {
         }
         for selection in session.selections(&self.what).await? {
             let api = session.api(selection.kind, false);
-            let mut names = selection.names;
-            if names.is_empty() {
-                if self.selector.is_none() && !self.all {
-                    bail!("name the objects, or select them with --selector or --all");
-                }
-                let label_selector = self.selector.clone().unwrap_or_default();
-                let list = api.list(&ListOptions { label_selector, ..ListOptions::default() }).await?;
-                names = list.items.iter().map(|object| object.meta().name.clone()).collect();
-            }
+            let names = selection.names(&api, self.selector.as_deref(), self.all).await?;
             all.extend(names.into_iter().map(|name| Doomed { kind: selection.kind, api: api.clone(), name }));
         }
         Ok(all)

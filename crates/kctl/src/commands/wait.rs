@@ -113,17 +113,9 @@ impl Args {
     async fn wait(&self, session: &Session) -> anyhow::Result<()> {
         for selection in session.selections(&self.what).await? {
             let api = session.api(selection.kind, false);
-            let mut names = selection.names;
-            if names.is_empty() {
-                if self.selector.is_none() && !self.all {
-                    bail!("name the objects, or select them with --selector or --all");
-                }
-                let label_selector = self.selector.clone().unwrap_or_default();
-                let list = api.list(&ListOptions { label_selector, ..ListOptions::default() }).await?;
-                names = list.items.iter().map(|object| object.meta().name.clone()).collect();
-                if names.is_empty() && self.wanted != Wanted::Deleted {
-                    bail!("no {} are selected", selection.kind.plural);
-                }
+            let names = selection.names(&api, self.selector.as_deref(), self.all).await?;
+            if names.is_empty() && self.wanted != Wanted::Deleted {
+                bail!("no {} are selected", selection.kind.plural);
             }
             for name in names {
                 self.one(&api, selection.kind, &name).await?;

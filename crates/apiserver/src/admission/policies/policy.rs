@@ -1,8 +1,9 @@
 //! A policy and a binding, ready to be asked.
 
 use gantry_api::admissionregistration::v1::{
-    MatchResources, MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, NamedRuleWithOperations,
-    ParamKind, ParamRef, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+    MatchCondition, MatchResources, MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding,
+    NamedRuleWithOperations, ParamKind, ParamRef, ValidatingAdmissionPolicy,
+    ValidatingAdmissionPolicyBinding, Variable,
 };
 use gantry_api::expression::{Composition, Expression, MADE_BY_MUTATIONS, OF_POLICIES};
 use gantry_api::selector::LabelSelector;
@@ -64,6 +65,28 @@ pub(super) struct Rules {
     pub(super) mutations: Vec<Mutation>,
 }
 
+impl Rules {
+    /// What policies of both kinds have: when they are asked, and what their expressions share.
+    fn begin(
+        conditions: &[MatchCondition],
+        variables: &[Variable],
+        compile: impl Fn(&str) -> Result<Expression, String>,
+    ) -> Result<Self, String> {
+        let mut rules = Self::default();
+        for condition in conditions {
+            rules.conditions.push(compile(&condition.expression)?);
+        }
+        for variable in variables {
+            rules.composition.push(&variable.name, compile(&variable.expression)?);
+        }
+        Ok(rules)
+    }
+}
+
+fn compile(text: &str, known: &[&str]) -> Result<Expression, String> {
+    Expression::compile(text, known).map_err(|error| format!("compilation failed: {error}"))
+}
+
 /// A policy.
 #[derive(Debug)]
 pub(super) struct Policy {
@@ -80,17 +103,9 @@ pub(super) struct Policy {
 impl Policy {
     pub(super) fn of(name: &str, policy: &ValidatingAdmissionPolicy) -> Self {
         let spec = policy.spec.clone().unwrap_or_default();
-        let compile = |text: &str| {
-            Expression::compile(text, &OF_POLICIES).map_err(|error| format!("compilation failed: {error}"))
-        };
+        let compile = |text: &str| compile(text, &OF_POLICIES);
         let rules = || {
-            let mut rules = Rules::default();
-            for condition in &spec.match_conditions {
-                rules.conditions.push(compile(&condition.expression)?);
-            }
-            for variable in &spec.variables {
-                rules.composition.push(&variable.name, compile(&variable.expression)?);
-            }
+            let mut rules = Rules::begin(&spec.match_conditions, &spec.variables, compile)?;
             for validation in &spec.validations {
                 let message = validation.message_expression.trim();
                 rules.validations.push(Validation {
@@ -119,17 +134,9 @@ impl Policy {
     pub(super) fn of_mutating(name: &str, policy: &MutatingAdmissionPolicy) -> Self {
         let spec = policy.spec.clone().unwrap_or_default();
         let known: Vec<&str> = OF_POLICIES.into_iter().chain(MADE_BY_MUTATIONS).collect();
-        let compile = |text: &str| {
-            Expression::compile(text, &known).map_err(|error| format!("compilation failed: {error}"))
-        };
+        let compile = |text: &str| compile(text, &known);
         let rules = || {
-            let mut rules = Rules::default();
-            for condition in &spec.match_conditions {
-                rules.conditions.push(compile(&condition.expression)?);
-            }
-            for variable in &spec.variables {
-                rules.composition.push(&variable.name, compile(&variable.expression)?);
-            }
+            let mut rules = Rules::begin(&spec.match_conditions, &spec.variables, compile)?;
             for mutation in &spec.mutations {
                 if let Some(configuration) = &mutation.apply_configuration {
                     rules.mutations.push(Mutation::Configuration(compile(&configuration.expression)?));
